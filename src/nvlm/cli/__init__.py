@@ -1,0 +1,1 @@
+"""The `nvlm` command: a table of commands, and one thin file for each."""

@@ -1,0 +1,1 @@
+"""Evaluation: questions in, scores with intervals out."""

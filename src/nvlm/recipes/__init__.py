@@ -1,0 +1,1 @@
+"""Recipes: complete, runnable descriptions of how a model is made."""

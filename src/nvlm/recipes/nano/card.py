@@ -1,0 +1,116 @@
+"""The model card of a nano model: what it was made from, how well it does on held-out tasks, what it cannot do."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from nvlm.evaluation.intervals import Score
+from nvlm.evaluation.nano_suite import GROUPS
+from nvlm.training import checkpointing
+
+PLACES = {
+    "D": "decoder-only: all image tokens stand in the token sequence",
+    "X": "cross-attention: all image tokens are read by gated cross-attention; the text holds only the tile tags",
+    "H": "hybrid: the thumbnail stands in the token sequence, the tiles are read by gated cross-attention",
+}
+
+CARD = """\
+---
+license: apache-2.0
+library_name: nvlm
+pipeline_tag: image-text-to-text
+---
+
+# nano-{name}
+
+NVLM-{architecture} at nano size ({places}).
+{parameters:.2f} M parameters, trained from scratch on one CPU by this repository. It shows that the architecture, its
+processing, training and decoding work; it is not useful for anything else.
+
+## Data
+
+Synthetic tasks only (`nvlm.data.synthetic`; look at them with `nvlm data inspect`): text, tables, charts, receipts,
+scenes and diagrams drawn by Pillow with the DejaVu fonts, and text-only tasks. Test questions differ from the training
+ones by seed, by held-out values (numbers, label-value pairs, lines, dates) and by held-out layouts (tile grid, font,
+size and style together).
+
+## Training
+
+| stage | what trains | steps x rows | minutes |
+|---|---|---|---|
+{stages}
+
+The encoder and the language model of the first two rows are shared by nano-d, nano-x and nano-h, and so is the order of
+samples in the last two. Minutes are wall clock of one process with {threads} CPU thread(s) on a shared machine.
+Make it again with
+
+```
+nvlm train nano --arch {name}
+```
+
+## Accuracy
+
+On the held-out test split, {count} questions per task, answers generated greedily; exact match (captions: share of
+coloured shapes and relations named right), with 95 % intervals. Measured by `nvlm eval nano-{name}`.
+
+| tasks | score |
+|---|---|
+{groups}
+
+| task | score |
+|---|---|
+{tasks}
+
+## What it cannot do
+
+Its vocabulary has {vocabulary} tokens, and it has seen only drawn pictures: no photographs, no handwriting, no words
+outside its vocabulary except letter by letter, no arithmetic beyond one-digit sums, no world knowledge. Questions in
+other words than those of its tasks get arbitrary answers, and it is always confident. Pictures are cut into at most
+6 tiles of 64 pixels, so small print is lost.
+"""
+
+
+def write_card(
+    folder: Path,
+    run: Path,
+    architecture: str,
+    parameters: int,
+    vocabulary: int,
+    threads: int,
+    scores: dict[str, Score],
+    count: int,
+) -> None:
+    """Write ``README.md`` and ``scores.json`` into a finished model's folder; ``run`` holds its stages' logs."""
+    name = architecture.lower()
+    stages = [
+        ("vision encoder, dense labels", run / "vision"),
+        ("language model, text only", run / "language"),
+        (
+            "pretraining: connector, cross-attention" if architecture != "D" else "pretraining: connector",
+            run / name / "pretrain",
+        ),
+        ("SFT: the new parts and the language model", run / name / "sft"),
+    ]
+    card = CARD.format(
+        name=name,
+        architecture=architecture,
+        places=PLACES[architecture],
+        parameters=parameters / 1e6,
+        stages="\n".join(_stage_row(title, path) for title, path in stages),
+        threads=threads,
+        count=count,
+        groups="\n".join(f"| {group} | {scores[group]} |" for group in GROUPS),
+        tasks="\n".join(f"| {task} | {scores[task]} |" for tasks in GROUPS.values() for task in tasks),
+        vocabulary=vocabulary,
+    )
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    listed = {task: asdict(score) for task, score in scores.items()}
+    (folder / "scores.json").write_text(json.dumps(listed, indent=1), encoding="utf-8")
+
+
+def _stage_row(title: str, folder: Path) -> str:
+    checkpoint = checkpointing.latest(folder)
+    if checkpoint is None:
+        raise FileNotFoundError(f"{folder} holds no readable checkpoint of its stage")
+    numbers = checkpoint.numbers
+    return f"| {title} | {checkpoint.step:,} x {numbers['batch']} | {numbers['seconds'] / 60:.0f} |"

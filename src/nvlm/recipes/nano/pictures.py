@@ -1,0 +1,160 @@
+"""The pictures of both NVLM stages: drawn, encoded once by the frozen encoder, and read by all three architectures."""
+
+import hashlib
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.feature_extraction_utils import BatchFeature
+
+from nvlm.data.features import FeatureStore
+from nvlm.data.sample import Message
+from nvlm.data.synthetic.problem import Problem
+from nvlm.data.synthetic.tasks import PICTURE_TASKS, draw_problem, to_sample
+from nvlm.modeling.vision import encode
+from nvlm.processing import NVLMProcessor
+from nvlm.processing.normalise import normalise
+from nvlm.processing.tiling import Grid, choose_grid, cut
+from nvlm.recipes.nano.language import text_rows
+from nvlm.recipes.nano.sizes import MAX_TILES, PATCH_SIZE, TILE_SIZE, VISION
+
+STREAM = "pictures"
+ENCODED_TOGETHER = 32
+TOKENS_OF_A_PART = 2500
+"""A batch is cut into parts of about so many padded tokens, rows of like length together."""
+
+
+def weights_hash(model: nn.Module) -> str:
+    """A short hash of a model's weights."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def open_store(folder: Path, encoder: PreTrainedModel) -> FeatureStore:
+    """The feature store of this encoder and this stream of pictures.
+
+    Raises:
+        ValueError: the folder holds features of another encoder.
+    """
+    key: dict[str, str | int] = {
+        "encoder": weights_hash(encoder),
+        "stream": STREAM,
+        "tile": TILE_SIZE,
+        "tiles": MAX_TILES,
+    }
+    return FeatureStore(folder, key, ((TILE_SIZE // PATCH_SIZE) ** 2, VISION["hidden_size"]))
+
+
+def encode_pictures(store: FeatureStore, encoder: PreTrainedModel, count: int, say: Callable[[str], None]) -> None:
+    """Append features until the store holds ``count`` pictures; what is there is kept."""
+    encoder.eval()
+    while len(store) < count:
+        problems = [picture(index) for index in range(len(store), min(count, len(store) + ENCODED_TOGETHER))]
+        views = [cut(_image(problem), grid_of(problem), TILE_SIZE) for problem in problems]
+        with torch.inference_mode():
+            features = encode(encoder, normalise(np.concatenate(views)))
+        store.append(list(features.split([len(each) for each in views])))
+        say(f"features {len(store)}/{count}")
+
+
+def picture(index: int) -> Problem:
+    """The ``index``-th training picture with its turns."""
+    return draw_problem(PICTURE_TASKS, "train", STREAM, index)
+
+
+def grid_of(problem: Problem) -> Grid:
+    """The tile grid of a problem's picture."""
+    return choose_grid(*_image(problem).size, TILE_SIZE, MAX_TILES)
+
+
+class _Row(NamedTuple):
+    """A conversation of a step: its length in tokens, its grids, and its picture's index (``None``: text-only)."""
+
+    length: int
+    messages: list[Message]
+    grids: list[Grid]
+    index: int | None
+
+
+class MixedBatches:
+    """Batches of pictures (as stored features) and text-only rows by step: the same samples for every architecture.
+
+    Args:
+        processor: of the architecture.
+        store: features of all pictures.
+        batch: rows of a step.
+        text: how many of them are text-only.
+        seed: of the order of pictures in each pass over the store.
+    """
+
+    def __init__(self, processor: NVLMProcessor, store: FeatureStore, batch: int, text: int, seed: int) -> None:
+        self._processor, self._store, self._seed = processor, store, seed
+        self._pictures, self._text = batch - text, text
+
+    def __call__(self, step: int) -> list[BatchFeature]:
+        """The parts of ``step``'s batch, each with ``num_items_in_batch``, the supervised tokens of the whole step."""
+        rows = [self._picture_row(index) for index in self._indices(step)]
+        rows += [self._text_row(messages) for messages in text_rows("train", "sft", step * self._text, self._text)]
+        parts = [self._encode(part) for part in _cut_parts(sorted(rows, key=lambda row: row.length))]
+        supervised = sum(int((part["labels"] != -100).sum()) for part in parts)
+        for part in parts:
+            part["num_items_in_batch"] = supervised
+        return parts
+
+    def _indices(self, step: int) -> list[int]:
+        count = len(self._store)
+        places = range(step * self._pictures, (step + 1) * self._pictures)
+        return [_order(self._seed, place // count, count)[place % count] for place in places]
+
+    def _picture_row(self, index: int) -> _Row:
+        problem = picture(index)
+        messages, grids = to_sample(problem, str(index)).messages, [grid_of(problem)]
+        return _Row(len(self._processor.layout(messages, grids)), messages, grids, index)
+
+    def _text_row(self, messages: list[Message]) -> _Row:
+        return _Row(len(self._processor.layout(messages)), messages, [], None)
+
+    def _encode(self, rows: list[_Row]) -> BatchFeature:
+        batch = self._processor.encode([row.messages for row in rows], grids=[row.grids for row in rows])
+        features = [self._store.read(row.index) for row in rows if row.index is not None]
+        if features:
+            batch["image_features"] = torch.cat(features)
+        return batch
+
+
+_orders: dict[tuple[int, int, int], list[int]] = {}
+
+
+def _order(seed: int, epoch: int, count: int) -> list[int]:
+    """The order of pictures in one pass: as drawn in the first, shuffled in the others."""
+    key = (seed, epoch, count)
+    if key not in _orders:
+        order = list(range(count))
+        if epoch:
+            random.Random(f"{seed}/{epoch}").shuffle(order)
+        _orders.clear()
+        _orders[key] = order
+    return _orders[key]
+
+
+def _cut_parts(rows: list[_Row]) -> list[list[_Row]]:
+    """Cut rows sorted by length where the padded part would grow too large."""
+    parts: list[list[_Row]] = [[]]
+    for row in rows:
+        if parts[-1] and (len(parts[-1]) + 1) * row.length > TOKENS_OF_A_PART:
+            parts.append([])
+        parts[-1].append(row)
+    return parts
+
+
+def _image(problem: Problem) -> Image.Image:
+    assert problem.drawing is not None, "a picture task drew nothing"
+    return problem.drawing.image

@@ -1,0 +1,52 @@
+"""The nano family's stages: two for the backbones, then the paper's two for each architecture (section 4.5)."""
+
+from dataclasses import replace
+
+from nvlm.training.stages import Stage
+
+VISION = Stage(
+    name="vision",
+    trainable=("*",),
+    steps=2100,
+    batch=24,
+    peak_lr=3e-3,
+    final_lr=1e-4,
+    warmup=50,
+    matrix_lr=0.02,
+    steady=0.5,
+)
+LANGUAGE = replace(VISION, name="language", steps=4000, batch=64, steady=0.4)
+RECALL_STEPS = 960
+"""Steps at the start of the language stage that see little but recall: many answers that only content can find."""
+
+NEW_PARTS = ("connector.*", "language_model.*.cross_attention.*")
+"""What pretraining trains in X and H; D has no cross-attention, and a pattern that matches nothing is an error."""
+
+PRETRAIN = Stage(
+    name="pretrain",
+    trainable=NEW_PARTS,
+    steps=300,
+    batch=36,
+    peak_lr=2e-3,
+    final_lr=1e-3,
+    warmup=20,
+    matrix_lr=0.02,
+    steady=0.5,
+)
+SFT = replace(
+    PRETRAIN,
+    name="sft",
+    trainable=(*NEW_PARTS, "language_model.*"),
+    steps=1500,
+    warmup=50,
+    final_lr=5e-5,
+    matrix_lr=0.015,
+)
+TEXT_ROWS = 12
+"""Text-only rows of a batch in SFT; the others are pictures. Pretraining sees pictures only (paper section 5.3)."""
+
+
+def for_architecture(stage: Stage, architecture: str, has_memory: bool) -> Stage:
+    """A shared stage as one architecture goes through it: under its name, without cross-attention where it has none."""
+    kept = tuple(pattern for pattern in stage.trainable if has_memory or "cross_attention" not in pattern)
+    return replace(stage, name=f"nano-{architecture.lower()} {stage.name}", trainable=kept)

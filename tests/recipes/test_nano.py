@@ -1,0 +1,124 @@
+"""The nano recipe from end to end at a size of seconds, and its exact resume."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from nvlm.modeling.model import NVLMForConditionalGeneration
+from nvlm.recipes.nano.family import NanoRecipe, NanoRun
+from nvlm.recipes.nano.language import TextBatches, build_processor
+from nvlm.recipes.nano.pictures import MixedBatches, grid_of, picture
+from nvlm.training.loop import Interrupted
+
+
+def tiny_recipe() -> NanoRecipe:
+    recipe = NanoRecipe(pictures=24, text_rows=2, questions=1)
+    return replace(
+        recipe,
+        vision=replace(recipe.vision, steps=2, batch=2),
+        language=replace(recipe.language, steps=2, batch=4),
+        pretrain=replace(recipe.pretrain, steps=2, batch=6),
+        sft=replace(recipe.sft, steps=3, batch=6),
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> NanoRun:
+    """A run whose backbones and features are made."""
+    nano = NanoRun(tiny_recipe(), tmp_path_factory.mktemp("nano"), say=lambda line: None)
+    nano.features(nano.vision())
+    nano.language()
+    return nano
+
+
+def losses(folder: Path) -> list[float]:
+    return [json.loads(line)["loss"] for line in (folder / "log.jsonl").read_text().splitlines() if "loss" in line]
+
+
+@pytest.mark.parametrize("architecture", ["D", "X", "H"])
+def test_each_architecture_is_made_from_the_same_backbones(run: NanoRun, architecture: str):
+    folder = run.make(architecture)
+    model = NVLMForConditionalGeneration.from_pretrained(folder)
+    encoder = run.vision().state_dict()
+    for name, tensor in model.vision_model.state_dict().items():
+        torch.testing.assert_close(tensor.float(), encoder[name].bfloat16().float(), rtol=0, atol=0)
+    assert len(losses(run.folder / architecture.lower() / "sft")) == 3
+    card = (folder / "README.md").read_text()
+    assert f"nvlm train nano --arch {architecture.lower()}" in card
+    assert "| SFT: the new parts and the language model | 3 x 6 |" in card
+    assert "| chart/value | " in card
+
+
+def test_a_second_run_of_an_architecture_needs_resume(run: NanoRun):
+    if not (run.folder / "nano-d").exists():
+        run.make("D")
+    with pytest.raises(FileExistsError, match="--resume"):
+        run.make("D")
+    assert run.make("D", resume=True) == run.folder / "nano-d"
+
+
+def test_another_recipe_in_the_same_folder_is_refused(run: NanoRun):
+    with pytest.raises(ValueError, match=r"another recipe .*pictures"):
+        NanoRun(replace(tiny_recipe(), pictures=25), run.folder)
+
+
+def test_features_of_another_encoder_are_refused(run: NanoRun):
+    encoder = run.vision()
+    with torch.no_grad():
+        next(encoder.parameters()).add_(1.0)
+    with pytest.raises(ValueError, match="another encoder"):
+        run.features(encoder)
+
+
+def test_all_architectures_see_the_same_samples_in_the_same_order(run: NanoRun):
+    store = run.features(run.vision())
+    supervised = []
+    for architecture in ("D", "X", "H"):
+        batches = MixedBatches(build_processor(architecture), store, batch=6, text=2, seed=0)
+        parts = [part for step in range(8) for part in batches(step)]
+        seen = torch.cat([part["labels"][part["labels"] != -100].sort().values for part in parts]).sort().values
+        supervised.append(seen)
+    assert torch.equal(supervised[0], supervised[1])
+    assert torch.equal(supervised[0], supervised[2])
+
+
+def test_stored_features_are_those_of_the_picture(run: NanoRun):
+    encoder = run.vision()
+    store = run.features(encoder)
+    processor = build_processor("D")
+    problem = picture(5)
+    assert problem.drawing is not None
+    pixels = processor.image_processor(problem.drawing.image, return_tensors="pt")["pixel_values"]
+    with torch.inference_mode():
+        fresh = encoder(pixels).last_hidden_state[:, 1:]
+    assert len(store.read(5)) == grid_of(problem).tiles + (grid_of(problem).tiles > 1)
+    torch.testing.assert_close(store.read(5), fresh, rtol=2e-3, atol=2e-3)  # stored in half precision
+
+
+def test_the_same_step_gives_the_same_text_batch():
+    batches = TextBatches(build_processor("D"), batch=4)
+    later = batches(20)[0]["input_ids"]
+    batches(3)
+    assert torch.equal(batches(20)[0]["input_ids"], later)
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(run: NanoRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import nvlm.recipes.nano.family as family
+
+    whole = run.make("X", resume=True)
+    other = NanoRun(tiny_recipe(), tmp_path, say=lambda line: None)
+    plain = family.train
+
+    def stop_in_sft(stage, *args, **kwargs):
+        plain(stage, *args, **kwargs, stop_after=2 if stage.name.endswith("sft") else None)
+
+    monkeypatch.setattr(family, "train", stop_in_sft)
+    with pytest.raises(Interrupted, match="after step 2 of 3"):
+        other.make("X")
+    monkeypatch.setattr(family, "train", plain)
+    resumed = other.make("X", resume=True)
+    assert losses(tmp_path / "x" / "sft") == losses(run.folder / "x" / "sft")
+    assert (resumed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()

@@ -1,0 +1,224 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from nvlm.training import checkpointing
+from nvlm.training.loop import Interrupted, train
+from tests.training.toy import STAGE, Toy, batch_of, run, same_weights
+
+
+def losses(folder: Path) -> list[float]:
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == list(range(len(rows)))
+    return [row["loss"] for row in rows]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run in one go: its folder and model."""
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, run(folder)
+
+
+def test_training_lowers_the_loss(whole):
+    folder, _ = whole
+    found = losses(folder)
+    assert len(found) == STAGE.steps
+    assert found[-1] < found[0]
+
+
+def test_dropout_is_active_so_that_randomness_matters(tmp_path, whole):
+    run(tmp_path, replace(STAGE, seed=8))
+    assert losses(tmp_path) != losses(whole[0])
+
+
+@pytest.mark.parametrize("stop", [1, 5, 11])
+def test_a_resumed_run_is_the_run_in_one_go(tmp_path, whole, stop):
+    with pytest.raises(Interrupted, match=f"toy stopped after step {stop} of 12 and saved; continue with --resume"):
+        run(tmp_path, stop_after=stop)
+    torch.manual_seed(123)
+    model = run(tmp_path, resume=True)
+    assert losses(tmp_path) == losses(whole[0])
+    assert same_weights(model, whole[1])
+
+
+def test_a_run_may_be_interrupted_many_times(tmp_path, whole):
+    for stop in (2, 3, 7):
+        with pytest.raises(Interrupted):
+            run(tmp_path, resume=True, stop_after=stop)
+    assert same_weights(run(tmp_path, resume=True), whole[1])
+    assert losses(tmp_path) == losses(whole[0])
+
+
+def test_adamw_alone_resumes_exactly_too(tmp_path):
+    stage = replace(STAGE, matrix_lr=0.0, weight_decay=0.1)
+    model = run(tmp_path / "whole", stage)
+    with pytest.raises(Interrupted):
+        run(tmp_path / "parts", stage, stop_after=4)
+    assert same_weights(run(tmp_path / "parts", stage, resume=True), model)
+
+
+def test_a_partly_frozen_stage_resumes_exactly(tmp_path):
+    stage = replace(STAGE, trainable=("body.*",))
+    model = run(tmp_path / "whole", stage)
+    with pytest.raises(Interrupted):
+        run(tmp_path / "parts", stage, stop_after=4)
+    assert same_weights(run(tmp_path / "parts", stage, resume=True), model)
+    assert torch.equal(model.embed.weight, Toy().embed.weight)
+
+
+def test_a_run_whose_last_checkpoint_is_damaged_goes_on_from_the_one_before(tmp_path, whole):
+    with pytest.raises(Interrupted):
+        run(tmp_path, save_every=0, stop_after=6)
+    path = checkpointing.steps(tmp_path)[-1] / "state.safetensors"
+    path.write_bytes(path.read_bytes()[:100])
+    assert same_weights(run(tmp_path, resume=True), whole[1])
+    assert losses(tmp_path) == losses(whole[0])
+
+
+def test_a_finished_run_is_left_as_it_is_by_resume(tmp_path):
+    model = run(tmp_path)
+    before = losses(tmp_path)
+    assert same_weights(run(tmp_path, resume=True), model)
+    assert losses(tmp_path) == before
+
+
+def test_resume_without_a_checkpoint_starts(tmp_path, whole):
+    assert same_weights(run(tmp_path, resume=True), whole[1])
+
+
+def test_an_existing_run_is_refused_without_resume(tmp_path):
+    run(tmp_path)
+    with pytest.raises(FileExistsError, match="already holds a run of toy; continue it with --resume"):
+        run(tmp_path)
+
+
+def test_checkpoints_are_written_as_often_as_asked(tmp_path):
+    run(tmp_path, save_every=0)
+    assert [path.name for path in checkpointing.steps(tmp_path)] == ["step-0000011", "step-0000012"]
+
+
+def test_parts_of_a_step_add_up(tmp_path):
+    """One part of twice the size, without dropout, gives the same weights up to rounding."""
+    stage, model, other = replace(STAGE, steps=3), Toy(), Toy()
+    for toy in (model, other):
+        toy.body[2] = torch.nn.Identity()
+    train(stage, model, batch_of, model.loss, tmp_path / "parts")
+    joined = lambda step: [tuple(torch.cat(tensors) for tensors in zip(*batch_of(step), strict=True))]  # noqa: E731
+    train(stage, other, joined, lambda part: 2 * other.loss(part), tmp_path / "joined")
+    assert losses(tmp_path / "joined") == pytest.approx(losses(tmp_path / "parts"), rel=1e-2)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_saves_nothing(tmp_path):
+    model = Toy()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(FloatingPointError, match=r"the loss of step 0 is nan; lower the rate \(now 0.01\)"):
+        train(STAGE, model, batch_of, lambda part: model.loss(part) * float("nan"), tmp_path)
+    assert checkpointing.steps(tmp_path) == []
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run_before_it_is_applied(tmp_path):
+    model = Toy()
+    before = model.embed.weight.clone()
+    with pytest.raises(FloatingPointError, match="the gradient norm of step 0 is nan"):
+        train(
+            STAGE, model, batch_of, lambda part: model.loss(part) + torch.sqrt(model.embed.weight.sum() * 0), tmp_path
+        )
+    assert torch.equal(model.embed.weight, before)
+
+
+def test_evaluation_touches_neither_modes_nor_randomness(tmp_path, whole):
+    modes = []
+    model = Toy()
+
+    def evaluate() -> dict[str, float]:
+        modes.append(model.body[2].training)
+        torch.rand(3)
+        return {"noise": 0.5}
+
+    train(STAGE, model, batch_of, model.loss, tmp_path, evaluate=evaluate, evaluate_every=4)
+    assert modes == [False] * 3
+    assert model.body[2].training
+    assert same_weights(model, whole[1])
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "scores" in row] == [3, 7, 11]
+
+
+def test_what_trains_is_reported(tmp_path, capsys):
+    run(tmp_path, replace(STAGE, steps=1, trainable=("body.*",)))
+    assert "toy: trains body.* 0.00 M; frozen embed 0.00 M, lm_head 0.00 M" in capsys.readouterr().out
+
+
+SLOW_RUN = """
+import sys, time, torch
+from pathlib import Path
+from nvlm.training.loop import Interrupted, train
+from tests.training.toy import STAGE, Toy, batch_of
+
+torch.set_num_threads(1)
+model = Toy()
+
+def slow_at_three(step):
+    print("step", step, flush=True)
+    time.sleep(float(sys.argv[2]) if step == 3 else 0)
+    return batch_of(step)
+
+try:
+    train(STAGE, model, slow_at_three, model.loss, Path(sys.argv[1]))
+except Interrupted as stopped:
+    print(stopped, flush=True)
+    sys.exit(130)
+"""
+
+
+def start(folder: Path, seconds: float) -> subprocess.Popen[str]:
+    """A run in a process of its own; its fourth step takes some seconds."""
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(root / "src"), str(root)]), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", SLOW_RUN, str(folder), str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
+
+
+def wait_for(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdout is not None
+    for found in process.stdout:
+        if found.strip() == line:
+            return
+    raise AssertionError(f"the run ended without saying {line!r}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_finishes_the_step_saves_and_resumes_exactly(tmp_path, whole, number):
+    with start(tmp_path, seconds=2) as process:
+        wait_for(process, "step 3")
+        process.send_signal(number)
+        said = process.stdout.read()
+    assert process.returncode == 130
+    assert "toy stopped after step 4 of 12 and saved" in said
+    assert same_weights(run(tmp_path, resume=True), whole[1])
+    assert losses(tmp_path) == losses(whole[0])
+
+
+def test_a_second_interrupt_stops_at_once(tmp_path):
+    with start(tmp_path, seconds=60) as process:
+        wait_for(process, "step 3")
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.2)
+    assert process.returncode not in (0, 130)
+    assert checkpointing.steps(tmp_path) == []
+
+
+def test_handlers_are_put_back(tmp_path):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    run(tmp_path)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
