@@ -50,6 +50,13 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path, capsys):
     assert capsys.readouterr().err == f"nvlm: {page}: No such file or directory\n"
 
 
+def test_the_help_shows_examples(capsys):
+    for words in (["data", "--help"], ["data", "inspect", "--help"]):
+        with pytest.raises(SystemExit):
+            main(words)
+        assert "nvlm data inspect --task table receipt --count 5" in capsys.readouterr().out
+
+
 def test_a_sub_command_is_needed(capsys):
     with pytest.raises(SystemExit):
         main(["data"])

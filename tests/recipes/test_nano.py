@@ -50,14 +50,8 @@ def test_each_architecture_is_made_from_the_same_backbones(run: NanoRun, archite
     assert f"nvlm train nano --arch {architecture.lower()}" in card
     assert "| SFT: the new parts and the language model | 3 x 6 |" in card
     assert "| chart/value | " in card
-
-
-def test_a_second_run_of_an_architecture_needs_resume(run: NanoRun):
-    if not (run.folder / "nano-d").exists():
-        run.make("D")
-    with pytest.raises(FileExistsError, match="--resume"):
-        run.make("D")
-    assert run.make("D", resume=True) == run.folder / "nano-d"
+    with pytest.raises(FileExistsError, match="--resume"):  # a second run
+        run.make(architecture)
 
 
 def test_another_recipe_in_the_same_folder_is_refused(run: NanoRun):
@@ -108,7 +102,7 @@ def test_the_same_step_gives_the_same_text_batch():
 def test_interrupted_and_resumed_equals_uninterrupted(run: NanoRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     import nvlm.recipes.nano.family as family
 
-    whole = run.make("X", resume=True)
+    whole = run.make("X", resume=True)  # from the start, or what is there
     other = NanoRun(tiny_recipe(), tmp_path, say=lambda line: None)
     plain = family.train
 
@@ -120,5 +114,6 @@ def test_interrupted_and_resumed_equals_uninterrupted(run: NanoRun, tmp_path: Pa
         other.make("X")
     monkeypatch.setattr(family, "train", plain)
     resumed = other.make("X", resume=True)
+    assert resumed == tmp_path / "nano-x"
     assert losses(tmp_path / "x" / "sft") == losses(run.folder / "x" / "sft")
     assert (resumed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()

@@ -17,6 +17,8 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's sub-commands and their arguments."""
+    parser.epilog = EXAMPLE
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = parser.add_subparsers(dest="data_command", required=True, metavar="COMMAND")
     look = commands.add_parser(
         "inspect",

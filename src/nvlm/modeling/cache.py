@@ -8,7 +8,7 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 __all__ = ["MemoryLayer", "add_memory_layers", "cached_keys"]
 
 
-class MemoryLayer(CacheLayerMixin):
+class MemoryLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
     """The slot of one cross-attention layer: written once per prompt, then read by every decoding step.
 
     It holds images and not text, so cropping the text (assisted decoding) leaves it alone; beams and repeated rows are
@@ -80,9 +80,9 @@ class MemoryLayer(CacheLayerMixin):
 def add_memory_layers(cache: Cache, text_layers: int, memory_layers: int) -> None:
     """Give `cache` one slot per cross-attention layer behind the `text_layers` slots of the language model."""
     while len(cache.layers) < text_layers:
-        cache.layers.append(cache.layer_class_to_replicate())
+        cache.layers.append(cache.layer_class_to_replicate())  # type: ignore[misc]
     while len(cache.layers) < text_layers + memory_layers:
-        cache.layers.append(MemoryLayer())
+        cache.layers.append(MemoryLayer())  # type: ignore[no-untyped-call]
 
 
 def cached_keys(cache: Cache | None) -> int:

@@ -11,7 +11,7 @@ from nvlm.modeling.vision import grid_size, image_size
 __all__ = ["NVLMConfig"]
 
 
-class NVLMConfig(PreTrainedConfig):
+class NVLMConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
     """What `NVLMForConditionalGeneration` is made of.
 
     Args:
@@ -59,7 +59,7 @@ class NVLMConfig(PreTrainedConfig):
     cross_attention_qk_norm: bool = True
 
     def __post_init__(self, **kwargs: Any) -> None:
-        super().__post_init__(**kwargs)
+        super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
         find_architecture(self.architecture)
         if self.projector_layers not in (None, 1, 2):
             raise ValueError(f"projector_layers is {self.projector_layers}: the projector has 1 or 2 linear layers")

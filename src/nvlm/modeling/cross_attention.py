@@ -1,6 +1,6 @@
 """Gated cross-attention, the new branch of NVLM-X and NVLM-H (sections 3.2 and 4.3 of the paper)."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from transformers.cache_utils import Cache
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
+from nvlm.modeling.cache import MemoryLayer
 from nvlm.modeling.masks import Memory
 
 __all__ = ["GatedCrossAttention"]
@@ -47,7 +48,7 @@ class GatedCrossAttention(nn.Module):
         self.cache_slot = cache_slot
         self.gate_init = gate_init
 
-        def rms_norm(size: int) -> nn.Module:
+        def rms_norm(size: int) -> LlamaRMSNorm:
             return LlamaRMSNorm(size, eps=getattr(config, "rms_norm_eps", 1e-6))
 
         self.norm = rms_norm(width)
@@ -87,7 +88,8 @@ class GatedCrossAttention(nn.Module):
         """(B, groups, K, head size) twice: made from the memory and put into the cache, or taken from the cache."""
         if memory.states is None:
             assert cache is not None
-            return cache.layers[self.cache_slot].keys, cache.layers[self.cache_slot].values
+            layer = cast(MemoryLayer, cache.layers[self.cache_slot])
+            return cast(Tensor, layer.keys), cast(Tensor, layer.values)
         key = self.k_norm(self.split(self.k_proj(memory.states)))
         value = self.split(self.v_proj(memory.states))
         if cache is not None:
@@ -96,7 +98,8 @@ class GatedCrossAttention(nn.Module):
 
     def split(self, states: Tensor) -> Tensor:
         """Split the heads: (B, L, heads · head size) → (B, heads, L, head size)."""
-        return states.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+        heads: Tensor = states.unflatten(-1, (-1, self.head_dim))  # type: ignore[no-untyped-call]
+        return heads.transpose(1, 2)
 
     def reset_gates(self) -> None:
         """Set the gates to their start value, unless they were loaded from a checkpoint."""

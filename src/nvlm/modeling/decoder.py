@@ -21,7 +21,7 @@ __all__ = ["CrossAttentionDecoderLayer", "add_cross_attention", "decoder_layers"
 CHILDREN = ("input_layernorm", "self_attn", "post_attention_layernorm", "mlp")
 
 
-class CrossAttentionDecoderLayer(GradientCheckpointingLayer):
+class CrossAttentionDecoderLayer(GradientCheckpointingLayer):  # type: ignore[no-untyped-call]
     """A Llama-shaped decoder layer with gated cross-attention between its two branches; made by
     `add_cross_attention`."""
 
@@ -49,8 +49,8 @@ class CrossAttentionDecoderLayer(GradientCheckpointingLayer):
         hidden_states = hidden_states + update
         if memory is not None:
             hidden_states = self.cross_attention(hidden_states, memory, past_key_values)
-        update = self.mlp(self.post_attention_layernorm(hidden_states))
-        return hidden_states + update
+        hidden_states = hidden_states + self.mlp(self.post_attention_layernorm(hidden_states))
+        return hidden_states
 
 
 def decoder_layers(language_model: nn.Module) -> nn.ModuleList:

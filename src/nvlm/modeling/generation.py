@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from torch import Tensor
+from torch import LongTensor, Tensor
 from transformers import GenerationMixin
 from transformers.cache_utils import Cache
 
@@ -25,22 +25,24 @@ class ImageGenerationMixin(GenerationMixin):
 
     def prepare_inputs_for_generation(
         self,
-        input_ids: Tensor,
+        input_ids: LongTensor,
         next_sequence_length: int | None = None,
         past_key_values: Cache | None = None,
+        attention_mask: LongTensor | None = None,
         inputs_embeds: Tensor | None = None,
+        is_first_iteration: bool | None = False,
         pixel_values: Tensor | None = None,
         image_features: Tensor | None = None,
         sequence_views: Tensor | None = None,
         cross_attention_mask: Tensor | None = None,
-        is_first_iteration: bool | None = False,
         **kwargs: Any,
     ) -> dict[str, Any]:
         """The inputs of one step: images with the prompt only, and the mask rows of this step's tokens."""
-        inputs: dict[str, Any] = super().prepare_inputs_for_generation(
+        inputs: dict[str, Any] = super().prepare_inputs_for_generation(  # type: ignore[misc]
             input_ids,
             next_sequence_length=next_sequence_length,
             past_key_values=past_key_values,
+            attention_mask=attention_mask,
             inputs_embeds=inputs_embeds,
             is_first_iteration=is_first_iteration,
             **kwargs,
@@ -80,12 +82,12 @@ class ImageGenerationMixin(GenerationMixin):
         self,
         expand_size: int = 1,
         is_encoder_decoder: bool = False,
-        input_ids: Tensor | None = None,
+        input_ids: LongTensor | None = None,
         **model_kwargs: Any,
-    ) -> tuple[Tensor, dict[str, Any]]:
+    ) -> tuple[LongTensor, dict[str, Any]]:
         """Repeat rows for beams and return sequences. Images stay as they are: rows name their views by index."""
         images = {name: model_kwargs.pop(name) for name in IMAGES if name in model_kwargs}
-        input_ids, model_kwargs = super()._expand_inputs_for_generation(
+        expanded, model_kwargs = super()._expand_inputs_for_generation(  # type: ignore[misc]
             expand_size=expand_size, is_encoder_decoder=is_encoder_decoder, input_ids=input_ids, **model_kwargs
         )
-        return input_ids, model_kwargs | images
+        return expanded, model_kwargs | images

@@ -32,7 +32,7 @@ from nvlm.modeling.vision import encode, grid_size
 __all__ = ["NVLMForConditionalGeneration"]
 
 
-class NVLMForConditionalGeneration(ImageGenerationMixin, PreTrainedModel):
+class NVLMForConditionalGeneration(ImageGenerationMixin, PreTrainedModel):  # type: ignore[no-untyped-call]
     """A vision encoder, a connector and a causal language model, put together as NVLM-D, NVLM-X or NVLM-H.
 
     The language model is a whole transformers model under its own parameter names; X and H add
@@ -47,14 +47,14 @@ class NVLMForConditionalGeneration(ImageGenerationMixin, PreTrainedModel):
     config_class = NVLMConfig
     base_model_prefix = ""
     main_input_name = "input_ids"
-    input_modalities = ("image", "text")
+    input_modalities = ("image", "text")  # type: ignore[assignment]
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_flex_attn = True
     _supports_attention_backend = True
     _can_compile_fullgraph = True
-    _skip_keys_device_placement = ("past_key_values",)
+    _skip_keys_device_placement = ("past_key_values",)  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -66,11 +66,11 @@ class NVLMForConditionalGeneration(ImageGenerationMixin, PreTrainedModel):
         vocabulary = config.text_config.vocab_size
         if config.places.in_sequence and not 0 <= config.image_token_id < vocabulary:
             raise ValueError(f"image_token_id is {config.image_token_id} but the vocabulary has {vocabulary} tokens")
-        self.vision_model = vision_model or AutoModel.from_config(config.vision_config)
+        self.vision_model = vision_model or AutoModel.from_config(config.vision_config)  # type: ignore[no-untyped-call]
         self.connector = Connector(config)
-        self.language_model = language_model or AutoModelForCausalLM.from_config(config.text_config)
+        self.language_model = language_model or AutoModelForCausalLM.from_config(config.text_config)  # type: ignore[no-untyped-call]
         self._add_cross_attention()
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
         self._never_generate_slots()
 
     @classmethod
@@ -91,7 +91,7 @@ class NVLMForConditionalGeneration(ImageGenerationMixin, PreTrainedModel):
             if backbone is not None:
                 setattr(config, name, backbone.config)
                 for module in backbone.modules():
-                    module._is_hf_initialized = True
+                    module._is_hf_initialized = True  # type: ignore[assignment]
         model = cls(config, vision_model=vision_model, language_model=language_model)
         for new in (model.connector, *model.cross_attentions()):
             new.to(device=model.language_model.device, dtype=model.language_model.dtype)
@@ -135,7 +135,7 @@ class NVLMForConditionalGeneration(ImageGenerationMixin, PreTrainedModel):
         """Start values of what is not loaded: the usual ones, then gates and warm start of new cross-attention."""
         layers = [module for module in self.modules() if isinstance(module, CrossAttentionDecoderLayer)]
         new = [layer for layer in layers if not getattr(layer.cross_attention, "_is_hf_initialized", False)]
-        super().initialize_weights()
+        super().initialize_weights()  # type: ignore[no-untyped-call]
         with torch.no_grad():
             for layer in new:
                 layer.cross_attention.reset_gates()
@@ -169,7 +169,7 @@ class NVLMForConditionalGeneration(ImageGenerationMixin, PreTrainedModel):
         pixels = pixel_values.to(self.vision_model.dtype)
         return encode(self.vision_model, pixels, self.config.vision_feature_layer)
 
-    @can_return_tuple
+    @can_return_tuple  # type: ignore[untyped-decorator]
     def forward(
         self,
         input_ids: Tensor | None = None,
@@ -235,9 +235,10 @@ class NVLMForConditionalGeneration(ImageGenerationMixin, PreTrainedModel):
             **kwargs,
         )
         if labels is not None:
-            rows = outputs.logits if logits_to_keep is None else outputs.logits[predicting_rows(labels)]
+            logits = cast(Tensor, outputs.logits)
+            rows = logits if logits_to_keep is None else logits[predicting_rows(labels)]
             outputs.loss = supervised_loss(rows, labels, num_items_in_batch)
-            outputs.logits = None if logits_to_keep is None else slice_logits_to_keep(outputs.logits, logits_to_keep)
+            outputs.logits = None if logits_to_keep is None else slice_logits_to_keep(logits, logits_to_keep)
         return outputs
 
     def _project(

@@ -17,7 +17,8 @@ def override(recipe: Recipe, assignment: str) -> Recipe:
     name, equals, text = assignment.partition("=")
     if not equals:
         raise ValueError(f"--set takes name=value, as in sft.steps=50, not {assignment!r}")
-    return _set(recipe, name.strip().split("."), text.strip(), name.strip())
+    changed: Recipe = _set(recipe, name.strip().split("."), text.strip(), name.strip())
+    return changed
 
 
 def _set(owner: Any, path: list[str], text: str, whole: str) -> Any:

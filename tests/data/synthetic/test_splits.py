@@ -9,6 +9,7 @@ import pytest
 from nvlm.data.synthetic.canvas import Canvas, Layout, draw_layout
 from nvlm.data.synthetic.splits import SPLITS, Split, draw, generator, split_of
 from nvlm.data.synthetic.tasks import PICTURE_TASKS, TASKS
+from nvlm.data.synthetic.words import kinds
 from tests.data.synthetic.drawn import lines, problems, shapes, texts, words
 
 
@@ -104,6 +105,22 @@ def _written_pairs(task: str, split: Split) -> set[str]:
     return {" ".join(row) for text in shown for row in re.findall(r"(\w+)(?: is |: | )(\d+)", text)}
 
 
+def _recalled(task: str, split: Split) -> set[str]:
+    shown = (problem.turns[0].question.rpartition("\n")[0] for problem in problems(task, split))
+    return {" ".join(row) for text in shown for row in re.findall(r"(\w+)(?: is |: | )(\w+)", text)}
+
+
+def _strings(task: str, split: Split) -> set[str]:
+    """Made-up strings, spelled in small letters, and no words."""
+    words = {word for listed in kinds().values() for word in listed}
+    shown = (turn.question.partition(": ")[2] for problem in problems(task, split) for turn in problem.turns)
+    return {item for text in shown for item in re.findall(r"\b[a-z]{2,5}\b", text) if item not in words}
+
+
+def _word_lines(task: str, split: Split) -> set[str]:
+    return {turn.question.partition("? ")[2] for problem in problems(task, split) for turn in problem.turns}
+
+
 def _triples(task: str, split: Split) -> set[str]:
     return {
         str(sorted(map(int, turn.answer.split()))[:3]) for problem in problems(task, split) for turn in problem.turns
@@ -123,7 +140,11 @@ def _triples(task: str, split: Split) -> set[str]:
         ("diagram", _flows),
         ("attribute", _scenes),
         ("caption", _scenes),
+        ("recall", _recalled),
         ("copy", _long_lines),
+        ("copy", _strings),
+        ("reverse", _strings),
+        ("strings", _word_lines),
         ("last_letter", _questions("text/last_letter", "text/first_letter")),
         ("add", _questions("text/add")),
         ("sort", _triples),
@@ -135,6 +156,13 @@ def test_no_value_of_a_task_is_in_two_splits(task, values):
     assert all(len(drawn) > 40 for drawn in found.values())
     for one, other in combinations(SPLITS, 2):
         assert not found[one] & found[other]
+
+
+def test_every_difference_belongs_to_one_split():
+    """There are a hundred, too few for the test above to count them."""
+    found = [_questions("text/subtract")("add", split) for split in SPLITS]
+    assert all(len(drawn) > 3 for drawn in found)
+    assert sum(map(len, found)) == len(set.union(*found)) <= 100
 
 
 def test_labels_and_values_are_held_out_from_lists_tables_and_charts_alike():

@@ -17,7 +17,8 @@ SCORED = (
     "scene/count", "scene/count_colour", "scene/count_shape", "scene/count_both",
     "scene/colour", "scene/shape", "scene/relation", "scene/position", "scene/caption",
     "diagram/next", "diagram/previous", "diagram/first", "diagram/last", "diagram/count",
-    "text/copy", "text/reverse", "text/last_letter", "text/first_letter", "text/add", "text/subtract", "text/sort",
+    "text/recall", "text/copy", "text/reverse", "text/last_letter", "text/first_letter",
+    "text/add", "text/subtract", "text/sort",
     "text/count_words", "text/first_word", "text/last_word", "text/contains", "text/next_word",
     "text/count_colour", "text/count_all", "text/colour_of",
 )  # fmt: skip
@@ -62,7 +63,7 @@ def test_every_problem_asks_something_and_answers_it(task):
     for split in SPLITS:
         for problem in problems(task, split):
             assert (problem.drawing is not None) == (task in PICTURE_TASKS)
-            assert 1 <= len(problem.turns) <= 4
+            assert 1 <= len(problem.turns) <= (8 if task == "recall" else 4)
             assert all(turn.question.strip() and turn.answer.strip() == turn.answer != "" for turn in problem.turns)
             assert len({turn.question for turn in problem.turns}) == len(problem.turns)
             assert {turn.task for turn in problem.turns} <= set(SCORED)
@@ -86,20 +87,16 @@ def test_no_problem_takes_long(task):
 
 @pytest.mark.parametrize("task", PICTURE_TASKS)
 def test_everything_drawn_stays_inside_the_picture(task):
-    """7 in 1000 tables leave theirs to the right: a wide header or label meets a wide value of another row."""
-    outside = 0
     for split in SPLITS:
         for problem in problems(task, split):
             boxes = np.array([mark.box for mark in problem.drawing.marks])
-            assert boxes.min() > -0.01
+            assert boxes.min() > -0.01 and boxes.max() < 1.01
             assert (boxes[:, 2:] > boxes[:, :2]).all()
-            outside += boxes.max() > 1.01
-    assert outside == 0
 
 
 @pytest.mark.parametrize("task", PICTURE_TASKS)
 def test_something_is_visible_at_every_mark(task):
-    """The pixels of a mark that stays inside the picture are not all of one colour."""
+    """The pixels of a mark are not all of one colour."""
     for split in SPLITS:
         for problem in problems(task, split)[:40]:
             image = np.asarray(problem.drawing.image)
@@ -109,7 +106,7 @@ def test_something_is_visible_at_every_mark(task):
                 patch = image[
                     int(top * height) : int(np.ceil(bottom * height)), int(left * width) : int(np.ceil(right * width))
                 ]
-                assert max(mark.box) > 1 or np.ptp(patch, axis=(0, 1)).max() > 30, mark
+                assert np.ptp(patch, axis=(0, 1)).max() > 30, mark
 
 
 @pytest.mark.parametrize("task", PICTURE_TASKS)
@@ -156,8 +153,9 @@ def test_questions_are_single_and_about_different_pictures(task):
     assert again == [turn for _, turn in found]
 
 
-def test_a_later_question_about_a_written_list_comes_with_the_list():
-    for sample, turn in questions("validation", "text/value", 30):
+@pytest.mark.parametrize("task", ["text/value", "text/recall"])
+def test_a_later_question_about_a_written_list_comes_with_the_list(task):
+    for sample, turn in questions("validation", task, 30):
         assert "\n" in turn.question
         assert turn.answer in turn.question.rpartition("\n")[0]
         assert sample.messages[0]["content"] == turn.question

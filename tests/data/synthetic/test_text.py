@@ -1,8 +1,9 @@
 import re
 
+from nvlm.data.synthetic.splits import SPLITS
 from nvlm.data.synthetic.words import kinds
 from tests.data.synthetic import listings
-from tests.data.synthetic.drawn import turns
+from tests.data.synthetic.drawn import problems, turns
 
 
 def test_copies_are_exact():
@@ -28,6 +29,27 @@ def test_sums_are_right():
         one, other = map(int, re.findall(r"\d+", turn.question))
         assert int(turn.answer) == (one - other if turn.task == "text/subtract" else one + other)
         assert 0 <= int(turn.answer) <= 18
+
+
+def test_recalled_words_stand_beside_their_questions():
+    for turn in turns("recall"):
+        shown, _, question = turn.question.rpartition("\n")
+        rows = re.findall(r"(\w+)(?: is |: | )(\w+)", shown)
+        pairs = dict(rows)
+        assert len(pairs) == len(rows) <= 8
+        assert turn.answer == pairs[question.removesuffix("?")], turn
+
+
+def test_every_pair_is_asked_for_and_not_in_the_order_it_is_written():
+    orders = set()
+    for split in SPLITS:
+        for problem in problems("recall", split):
+            shown, _, question = problem.turns[0].question.rpartition("\n")
+            written = [word for word, _ in re.findall(r"(\w+)(?: is |: | )(\w+)", shown)]
+            asked = [text.removesuffix("?") for text in (question, *(turn.question for turn in problem.turns[1:]))]
+            assert sorted(asked) == sorted(written)
+            orders.add(asked == written)
+    assert orders == {True, False}
 
 
 def test_sorting_keeps_every_number_and_orders_them():

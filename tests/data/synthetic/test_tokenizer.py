@@ -110,9 +110,9 @@ def test_a_conversation_comes_back():
 
 def test_the_vocabulary_never_changes():
     """Models were trained on these ids."""
-    assert len(TOKENIZER) == 1421
-    assert encode("What is the value of cat?\n42") == [1388, 1182, 1291, 1318, 1228, 403, 288, 1406, 371, 275]
-    assert [TOKENIZER.eos_token_id, TOKENIZER.convert_tokens_to_ids(SLOT)] == [1402, 1403]
+    assert len(TOKENIZER) == 1434
+    assert encode("What is the value of cat?\n42") == [1388, 1182, 1291, 1318, 1228, 403, 288, 1419, 371, 275]
+    assert [TOKENIZER.eos_token_id, TOKENIZER.convert_tokens_to_ids(SLOT)] == [1415, 1416]
 
 
 def test_it_is_saved_and_loaded(tmp_path):

@@ -23,7 +23,8 @@ HEADS: dict[str, int] = {
 
 
 @cache
-def _word_classes() -> dict[str, int]:
+def word_classes() -> dict[str, int]:
+    """The class of every vocabulary word under the ``word`` head."""
     return {word: number for number, word in enumerate(sorted(set(sum(kinds().values(), ()))), start=2)}
 
 
@@ -69,7 +70,7 @@ def _paint(marks: list[Mark], width: int, height: int, pixels: int) -> dict[str,
 
 
 def _labels(mark: Mark) -> dict[str, int]:
-    word = _word_classes().get(mark.word, 1)
+    word = word_classes().get(mark.word, 1)
     if mark.character is None:
         return {"character": 0, "word": word, "place": 0, "colour": 1 + list(COLOURS).index(mark.colour or "black")}
     character = ord(mark.character) if ord(mark.character) < 128 else 0

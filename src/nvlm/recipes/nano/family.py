@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from transformers import InternVLVisionModel, PreTrainedModel, Qwen2ForCausalLM
+from transformers.feature_extraction_utils import BatchFeature
 
 from nvlm.data.features import FeatureStore
 from nvlm.evaluation.nano_suite import run_suite
@@ -16,6 +18,7 @@ from nvlm.inference import ask_batch, load
 from nvlm.modeling.config import NVLMConfig
 from nvlm.modeling.model import NVLMForConditionalGeneration
 from nvlm.recipes.nano import stages
+from nvlm.recipes.nano.alignment import alignment_loss
 from nvlm.recipes.nano.card import write_card
 from nvlm.recipes.nano.language import TextBatches, build_language_model, build_processor, language_loss
 from nvlm.recipes.nano.pictures import MixedBatches, encode_pictures, open_store
@@ -125,8 +128,8 @@ class NanoRun:
             train(
                 stage,
                 model,
-                MixedBatches(processor, store, stage.batch, text, shared.seed),
-                lambda part: model(**part, use_cache=False).loss,
+                MixedBatches(processor, store, stage.batch, text, shared.seed, aligned=name == "pretrain"),
+                lambda part: stage_loss(model, part),
                 self.folder / architecture.lower() / name,
                 resume=resume,
             )
@@ -154,6 +157,17 @@ class NanoRun:
         return target
 
 
+def stage_loss(model: NVLMForConditionalGeneration, part: BatchFeature) -> Tensor:
+    """Next-token loss of a part, and in pretraining its share of the alignment loss."""
+    inputs = dict(part)
+    shown, share = inputs.pop("shown_tokens", None), inputs.pop("share", 0.0)
+    loss: Tensor = model(**inputs, use_cache=False).loss
+    if shown is None:
+        return loss
+    embeddings = model.get_input_embeddings().weight.detach()
+    return loss + share * alignment_loss(model.connector(inputs["image_features"]), shown, embeddings)
+
+
 def build_model(
     architecture: str, encoder: InternVLVisionModel | PreTrainedModel, language: Qwen2ForCausalLM | PreTrainedModel
 ) -> NVLMForConditionalGeneration:
@@ -175,7 +189,7 @@ def save(model: PreTrainedModel, folder: Path, *others: object) -> None:
     """Write a model (bf16 on disk) and what belongs to it into ``folder``, complete or not at all."""
     beside = folder.with_name(folder.name + ".part")
     shutil.rmtree(beside, ignore_errors=True)
-    copy.deepcopy(model).to(torch.bfloat16).save_pretrained(beside)
+    copy.deepcopy(model).to(torch.bfloat16).save_pretrained(beside)  # type: ignore[arg-type]
     for other in others:
         other.save_pretrained(beside)  # type: ignore[attr-defined]
     shutil.rmtree(folder, ignore_errors=True)

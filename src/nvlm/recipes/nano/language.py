@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 from functools import lru_cache
 
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import Qwen2Config, Qwen2ForCausalLM
 from transformers.feature_extraction_utils import BatchFeature
 
@@ -15,6 +15,7 @@ from nvlm.data.synthetic.text import TEXT_TASKS, TextTask
 from nvlm.data.synthetic.tokenizer import SLOT, TURN_END, build_tokenizer
 from nvlm.modeling.loss import predicting_rows, supervised_loss
 from nvlm.processing import NVLMImageProcessor, NVLMProcessor
+from nvlm.recipes.nano.heads import start_heads
 from nvlm.recipes.nano.sizes import LANGUAGE, MAX_TILES, TILE_SIZE, TOKENS_PER_VIEW
 from nvlm.recipes.nano.stages import RECALL_STEPS
 
@@ -48,6 +49,7 @@ def build_language_model() -> Qwen2ForCausalLM:
             **LANGUAGE,
         )
     )
+    start_heads(model)
     model.generation_config.eos_token_id = end
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model
@@ -84,7 +86,7 @@ class TextBatches:
         return batches
 
 
-def language_loss(model: nn.Module, batch: BatchFeature) -> Tensor:
+def language_loss(model: Qwen2ForCausalLM, batch: BatchFeature) -> Tensor:
     """Mean cross-entropy over supervised tokens, the head on their rows only."""
     hidden = model.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
     logits = model.lm_head(hidden[predicting_rows(batch["labels"])])

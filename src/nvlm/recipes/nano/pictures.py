@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.feature_extraction_utils import BatchFeature
 
@@ -21,6 +21,7 @@ from nvlm.modeling.vision import encode
 from nvlm.processing import NVLMProcessor
 from nvlm.processing.normalise import normalise
 from nvlm.processing.tiling import Grid, choose_grid, cut
+from nvlm.recipes.nano.alignment import shown_tokens
 from nvlm.recipes.nano.language import text_rows
 from nvlm.recipes.nano.sizes import MAX_TILES, PATCH_SIZE, TILE_SIZE, VISION
 
@@ -55,13 +56,13 @@ def open_store(folder: Path, encoder: PreTrainedModel) -> FeatureStore:
 
 def encode_pictures(store: FeatureStore, encoder: PreTrainedModel, count: int, say: Callable[[str], None]) -> None:
     """Append features until the store holds ``count`` pictures; what is there is kept."""
-    encoder.eval()
+    encoder.eval()  # type: ignore[no-untyped-call]
     while len(store) < count:
         problems = [picture(index) for index in range(len(store), min(count, len(store) + ENCODED_TOGETHER))]
         views = [cut(_image(problem), grid_of(problem), TILE_SIZE) for problem in problems]
         with torch.inference_mode():
             features = encode(encoder, normalise(np.concatenate(views)))
-        store.append(list(features.split([len(each) for each in views])))
+        store.append(list(features.split([len(each) for each in views])))  # type: ignore[no-untyped-call]
         say(f"features {len(store)}/{count}")
 
 
@@ -76,12 +77,14 @@ def grid_of(problem: Problem) -> Grid:
 
 
 class _Row(NamedTuple):
-    """A conversation of a step: its length in tokens, its grids, and its picture's index (``None``: text-only)."""
+    """A conversation of a step: its length in tokens, its grids, its picture's index (``None``: text-only) and, for
+    alignment, what the picture's tokens show."""
 
     length: int
     messages: list[Message]
     grids: list[Grid]
-    index: int | None
+    index: int | None  # type: ignore[assignment]
+    shown: Tensor | None
 
 
 class MixedBatches:
@@ -93,11 +96,14 @@ class MixedBatches:
         batch: rows of a step.
         text: how many of them are text-only.
         seed: of the order of pictures in each pass over the store.
+        aligned: add ``shown_tokens``, what every image token shows, and ``share``, the part's share of the step's rows.
     """
 
-    def __init__(self, processor: NVLMProcessor, store: FeatureStore, batch: int, text: int, seed: int) -> None:
-        self._processor, self._store, self._seed = processor, store, seed
-        self._pictures, self._text = batch - text, text
+    def __init__(
+        self, processor: NVLMProcessor, store: FeatureStore, batch: int, text: int, seed: int, aligned: bool = False
+    ) -> None:
+        self._processor, self._store, self._seed, self._aligned = processor, store, seed, aligned
+        self._batch, self._pictures, self._text = batch, batch - text, text
 
     def __call__(self, step: int) -> list[BatchFeature]:
         """The parts of ``step``'s batch, each with ``num_items_in_batch``, the supervised tokens of the whole step."""
@@ -117,16 +123,22 @@ class MixedBatches:
     def _picture_row(self, index: int) -> _Row:
         problem = picture(index)
         messages, grids = to_sample(problem, str(index)).messages, [grid_of(problem)]
-        return _Row(len(self._processor.layout(messages, grids)), messages, grids, index)
+        shown = None
+        if self._aligned and problem.drawing is not None:
+            shown = shown_tokens(problem.drawing.marks, *grids[0], self._processor.tokenizer)
+        return _Row(len(self._processor.layout(messages, grids)), messages, grids, index, shown)
 
     def _text_row(self, messages: list[Message]) -> _Row:
-        return _Row(len(self._processor.layout(messages)), messages, [], None)
+        return _Row(len(self._processor.layout(messages)), messages, [], None, None)
 
     def _encode(self, rows: list[_Row]) -> BatchFeature:
         batch = self._processor.encode([row.messages for row in rows], grids=[row.grids for row in rows])
         features = [self._store.read(row.index) for row in rows if row.index is not None]
         if features:
             batch["image_features"] = torch.cat(features)
+        shown = [row.shown for row in rows if row.shown is not None]
+        if shown:
+            batch["shown_tokens"], batch["share"] = torch.cat(shown), len(rows) / self._batch
         return batch
 
 

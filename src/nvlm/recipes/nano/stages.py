@@ -15,8 +15,8 @@ VISION = Stage(
     matrix_lr=0.02,
     steady=0.5,
 )
-LANGUAGE = replace(VISION, name="language", steps=4000, batch=64, steady=0.4)
-RECALL_STEPS = 960
+LANGUAGE = replace(VISION, name="language", steps=2200, batch=64, steady=0.4)
+RECALL_STEPS = 320
 """Steps at the start of the language stage that see little but recall: many answers that only content can find."""
 
 NEW_PARTS = ("connector.*", "language_model.*.cross_attention.*")
@@ -25,8 +25,8 @@ NEW_PARTS = ("connector.*", "language_model.*.cross_attention.*")
 PRETRAIN = Stage(
     name="pretrain",
     trainable=NEW_PARTS,
-    steps=300,
-    batch=36,
+    steps=150,
+    batch=24,
     peak_lr=2e-3,
     final_lr=1e-3,
     warmup=20,
@@ -37,12 +37,12 @@ SFT = replace(
     PRETRAIN,
     name="sft",
     trainable=(*NEW_PARTS, "language_model.*"),
-    steps=1500,
+    steps=1250,
     warmup=50,
     final_lr=5e-5,
-    matrix_lr=0.015,
+    matrix_lr=0.012,
 )
-TEXT_ROWS = 12
+TEXT_ROWS = 8
 """Text-only rows of a batch in SFT; the others are pictures. Pretraining sees pictures only (paper section 5.3)."""
 
 

@@ -1,0 +1,74 @@
+"""Alignment, an extra loss of nano pretraining: an image token begins as the words, digits and colours that it shows.
+
+The paper pretrains the connector on captions and documents alone (section 4.5), with millions of samples. With
+thousands, a direct target helps: the mean of the language model's own embeddings of what the token covers.
+"""
+
+from functools import cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from nvlm.data.synthetic.canvas import COLOURS, Mark
+from nvlm.data.synthetic.dense import HEADS, IGNORED, dense_labels, word_classes
+from nvlm.data.synthetic.tokenizer import SPACE
+from nvlm.recipes.nano.sizes import DOWNSAMPLE, PATCH_SIZE, TILE_SIZE
+
+NOTHING, UNREADABLE = -1, -2
+EMPTY_WEIGHT = 0.1
+"""Weight of image tokens that show nothing: they are drawn to zero."""
+
+
+def shown_tokens(marks: list[Mark], columns: int, rows: int, tokenizer: PreTrainedTokenizerBase) -> Tensor:
+    """Ids of the text tokens that every image token shows, one place per patch and kind.
+
+    Returns:
+        int64 (V, N, K), K = 2 · patches per token; ``NOTHING`` where a patch shows nothing, ``UNREADABLE`` where
+        what it shows is too small to read.
+    """
+    labels = dense_labels(marks, columns, rows, TILE_SIZE, PATCH_SIZE)
+    words, characters, colours = _ids(tokenizer)
+    is_word = (labels["word"] > 1) & (labels["colour"] == 0)
+    first = (labels["place"] == 1).astype(np.int64)
+    drawn = labels["colour"] > 0
+    shown = np.where(labels["character"] > 0, characters[first, np.maximum(labels["character"], 0)], NOTHING)
+    shown = np.where(is_word | drawn, words[np.maximum(labels["word"], 0)], shown)
+    coloured = np.where(drawn, colours[np.maximum(labels["colour"], 0)], NOTHING)
+    patches = np.stack([shown, coloured], axis=-1)
+    patches[labels["character"] == IGNORED] = UNREADABLE
+    return torch.from_numpy(_by_token(patches))
+
+
+def alignment_loss(projected: Tensor, shown: Tensor, embeddings: Tensor) -> Tensor:
+    """Squared distance of image tokens (V, N, D) to the mean embedding of what they show, in units of an embedding."""
+    present = (shown >= 0).unsqueeze(-1)
+    target = (embeddings[shown.clamp(min=0)] * present).sum(2) / present.sum(2).clamp(min=1)
+    shows = (shown >= 0).any(-1)
+    weight = torch.where(shows, 1.0, EMPTY_WEIGHT) * ~((shown == UNREADABLE).any(-1) & ~shows)
+    distance = (projected - target).square().sum(-1) / embeddings.square().sum(-1).mean()
+    return (distance * weight).sum() / weight.sum()
+
+
+def _by_token(patches: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(V, G, G, 2) → (V, N, 2 · patches per token), image tokens row by row as pixel shuffle orders them."""
+    views, grid = patches.shape[0], patches.shape[1] // DOWNSAMPLE
+    blocks = patches.reshape(views, grid, DOWNSAMPLE, grid, DOWNSAMPLE, 2).transpose(0, 1, 3, 2, 4, 5)
+    return np.ascontiguousarray(blocks.reshape(views, grid * grid, -1))
+
+
+@cache
+def _ids(tokenizer: PreTrainedTokenizerBase) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Token ids by word class, by (first in its word, character), and by colour class."""
+    known = tokenizer.get_vocab()
+    words = np.full(HEADS["word"], NOTHING, np.int64)
+    for word, number in word_classes().items():
+        words[number] = known[SPACE + word]
+    characters = np.full((2, HEADS["character"]), NOTHING, np.int64)
+    for code in range(33, 127):
+        characters[:, code] = known[chr(code)]
+        characters[1, code] = known.get(SPACE + chr(code), known[chr(code)])
+    colours = np.array([NOTHING, *(known[SPACE + colour] for colour in COLOURS)], np.int64)
+    return words, characters, colours

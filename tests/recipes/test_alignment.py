@@ -1,0 +1,55 @@
+import torch
+from PIL import Image
+
+from nvlm.data.synthetic.canvas import Canvas, Layout
+from nvlm.recipes.nano.alignment import NOTHING, UNREADABLE, alignment_loss, shown_tokens
+from nvlm.recipes.nano.language import build_processor
+
+TOKENIZER = build_processor("D").tokenizer
+
+
+def canvas(columns: int, rows: int, size: int) -> Canvas:
+    return Canvas(Layout(columns, rows, "DejaVuSansMono", size, "plain"), 1.0, (255, 255, 255), (0, 0, 0))
+
+
+def token(text: str) -> int:
+    (only,) = TOKENIZER.encode(text)
+    return only
+
+
+def test_image_tokens_show_the_words_digits_and_colours_they_cover():
+    paper = canvas(1, 1, 14)
+    paper.text(2, 2, "fox")
+    paper.text(34, 2, "47")
+    paper.shape("circle", "red", 16, 48, 10)
+    (view,) = shown_tokens(paper.finish().marks, 1, 1, TOKENIZER)
+    seen = [set(place.tolist()) - {NOTHING} for place in view]
+    assert seen[0] == {token("fox")}
+    assert token("4") in seen[2]  # the first digit carries the space before it
+    assert seen[8] == {token("circle"), token("red")}
+    assert seen[15] == set()
+
+
+def test_small_print_of_the_thumbnail_is_unreadable():
+    paper = canvas(3, 2, 12)
+    paper.text(4, 4, "window")
+    shown = shown_tokens(paper.finish().marks, 3, 2, TOKENIZER)
+    assert shown.shape[0] == 7
+    assert (shown[-1] == UNREADABLE).any()
+    assert not (shown[:-1] == UNREADABLE).any()
+
+
+def test_the_loss_is_zero_at_the_embeddings_and_ignores_the_unreadable():
+    embeddings = torch.randn(10, 4)
+    shown = torch.tensor([[[3, 5], [NOTHING, NOTHING], [UNREADABLE, NOTHING]]])
+    projected = torch.stack([embeddings[[3, 5]].mean(0), torch.zeros(4), torch.full((4,), 9.0)])[None]
+    assert alignment_loss(projected, shown, embeddings) == 0
+    off = projected.clone()
+    off[0, 0] += 1
+    assert alignment_loss(off, shown, embeddings) > 0
+
+
+def test_a_blank_picture_has_nothing_to_show():
+    drawing = canvas(1, 1, 12).finish()
+    assert isinstance(drawing.image, Image.Image)
+    assert (shown_tokens(drawing.marks, 1, 1, TOKENIZER) == NOTHING).all()
