@@ -19,7 +19,7 @@ def attentions() -> tuple[torch.Tensor, ...]:
 def test_heads_of_the_first_layer_look_their_distance_back(attentions, head: int, distance: int):
     looks = attentions[0][0, head]
     at = torch.arange(10, 20)
-    assert looks[at, at - distance].min() > 0.8
+    assert looks[at, at - distance].mean() > 0.85
 
 
 def test_the_other_heads_look_nowhere_in_particular(attentions):

@@ -91,6 +91,14 @@ def test_a_finished_run_is_left_as_it_is_by_resume(tmp_path):
     assert losses(tmp_path) == before
 
 
+def test_a_finished_run_is_not_written_to_again(tmp_path):
+    """Two processes may share finished backbones: neither touches their log or checkpoints."""
+    run(tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    run(tmp_path, resume=True)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
 def test_resume_without_a_checkpoint_starts(tmp_path, whole):
     assert same_weights(run(tmp_path, resume=True), whole[1])
 

@@ -71,6 +71,8 @@ def train(
     if checkpoint is not None:
         checkpointing.restore(checkpoint, model, optimizers)
         first, before = checkpoint.step, float(checkpoint.numbers.get("seconds", 0.0))
+    if first >= stage.steps:
+        return
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     began = saved = time.monotonic()
     with closing(Progress(stage.name, stage.steps, folder, first)) as progress, _stop_requests() as stop:

@@ -164,8 +164,9 @@ def stage_loss(model: NVLMForConditionalGeneration, part: BatchFeature) -> Tenso
     loss: Tensor = model(**inputs, use_cache=False).loss
     if shown is None:
         return loss
-    embeddings = model.get_input_embeddings().weight.detach()
-    return loss + share * alignment_loss(model.connector(inputs["image_features"]), shown, embeddings)
+    embeddings: Tensor = model.get_input_embeddings().weight.detach()  # type: ignore[operator]
+    loss = loss + share * alignment_loss(model.connector(inputs["image_features"]), shown, embeddings)
+    return loss
 
 
 def build_model(

@@ -9,9 +9,10 @@ training does the rest; the idea that attention should begin as attention ends i
 import torch
 from torch import Tensor, nn
 from transformers import Qwen2ForCausalLM
+from transformers.models.qwen2.modeling_qwen2 import Qwen2Attention
 
 SHARPNESS = 6.0
-"""Size of the biases that make a head look a fixed distance back: 95 % of its attention falls there."""
+"""Size of the biases that make a head look a fixed distance back: most of its attention falls there."""
 
 TURNING_PAIRS = 4
 """Only the fastest rotary pairs tell neighbouring places apart."""
@@ -37,7 +38,7 @@ def start_heads(model: Qwen2ForCausalLM) -> None:
         _block(second.o_proj, head, size).copy_(2 * second.v_proj.weight[rows].T)
 
 
-def _look_back(attention: nn.Module, head: int, group: int, distance: int, frequencies: Tensor) -> None:
+def _look_back(attention: Qwen2Attention, head: int, group: int, distance: int, frequencies: Tensor) -> None:
     """Biases whose rotary product is largest ``distance`` tokens back: sum of cos((distance - d) · frequency)."""
     size = 2 * len(frequencies)
     turning = torch.arange(len(frequencies)) < TURNING_PAIRS
