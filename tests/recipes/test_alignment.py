@@ -42,11 +42,11 @@ def test_small_print_of_the_thumbnail_is_unreadable():
 def test_the_loss_is_zero_at_the_embeddings_and_ignores_the_unreadable():
     embeddings = torch.randn(10, 4)
     shown = torch.tensor([[[3, 5], [NOTHING, NOTHING], [UNREADABLE, NOTHING]]])
-    projected = torch.stack([embeddings[[3, 5]].mean(0), torch.zeros(4), torch.full((4,), 9.0)])[None]
-    assert alignment_loss(projected, shown, embeddings) == 0
+    projected = torch.stack([embeddings[[3, 5]].mean(0), embeddings[7], torch.full((4,), 9.0)])[None]
+    assert alignment_loss(projected, shown, embeddings, blank=7) == 0
     off = projected.clone()
     off[0, 0] += 1
-    assert alignment_loss(off, shown, embeddings) > 0
+    assert alignment_loss(off, shown, embeddings, blank=7) > 0
 
 
 def test_a_blank_picture_has_nothing_to_show():

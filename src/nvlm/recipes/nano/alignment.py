@@ -18,8 +18,8 @@ from nvlm.data.synthetic.tokenizer import SPACE
 from nvlm.recipes.nano.sizes import DOWNSAMPLE, PATCH_SIZE, TILE_SIZE
 
 NOTHING, UNREADABLE = -1, -2
-EMPTY_WEIGHT = 0.1
-"""Weight of image tokens that show nothing: they are drawn to zero."""
+EMPTY_WEIGHT = 0.25
+"""Weight of image tokens that show nothing."""
 
 
 def shown_tokens(marks: list[Mark], columns: int, rows: int, tokenizer: PreTrainedTokenizerBase) -> Tensor:
@@ -42,11 +42,20 @@ def shown_tokens(marks: list[Mark], columns: int, rows: int, tokenizer: PreTrain
     return torch.from_numpy(_by_token(patches))
 
 
-def alignment_loss(projected: Tensor, shown: Tensor, embeddings: Tensor) -> Tensor:
-    """Squared distance of image tokens (V, N, D) to the mean embedding of what they show, in units of an embedding."""
+def alignment_loss(projected: Tensor, shown: Tensor, embeddings: Tensor, blank: int) -> Tensor:
+    """Squared distance of image tokens to the mean embedding of what they show, in units of an embedding's own.
+
+    Args:
+        projected: (V, N, D) image tokens.
+        shown: (V, N, K), see `shown_tokens`.
+        embeddings: (vocabulary, D) of the language model.
+        blank: the token whose embedding stands for nothing. Zero would not do: the decoder's first norm blows small
+            vectors up to the size of words.
+    """
     present = (shown >= 0).unsqueeze(-1)
     target = (embeddings[shown.clamp(min=0)] * present).sum(2) / present.sum(2).clamp(min=1)
     shows = (shown >= 0).any(-1)
+    target = torch.where(shows.unsqueeze(-1), target, embeddings[blank])
     weight = torch.where(shows, 1.0, EMPTY_WEIGHT) * ~((shown == UNREADABLE).any(-1) & ~shows)
     distance = (projected - target).square().sum(-1) / embeddings.square().sum(-1).mean()
     return (distance * weight).sum() / weight.sum()

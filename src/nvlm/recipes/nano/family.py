@@ -28,6 +28,10 @@ from nvlm.training.loop import train
 from nvlm.training.stages import Stage
 
 
+ALIGNMENT_WEIGHT = 4.0
+"""Of the alignment loss against the next-token loss, in pretraining."""
+
+
 @dataclass(frozen=True)
 class NanoRecipe:
     """Everything that decides what comes out.
@@ -165,8 +169,9 @@ def stage_loss(model: NVLMForConditionalGeneration, part: BatchFeature) -> Tenso
     if shown is None:
         return loss
     embeddings: Tensor = model.get_input_embeddings().weight.detach()  # type: ignore[operator]
-    loss = loss + share * alignment_loss(model.connector(inputs["image_features"]), shown, embeddings)
-    return loss
+    projected = model.connector(inputs["image_features"])
+    aligned = alignment_loss(projected, shown, embeddings, blank=model.config.image_token_id)
+    return loss + ALIGNMENT_WEIGHT * share * aligned
 
 
 def build_model(
