@@ -79,3 +79,10 @@ def test_a_step_moves_every_learning_parameter():
     for optimizer in optimizers.values():
         optimizer.step()
     assert not any(torch.equal(parameter, before[name]) for name, parameter in model.named_parameters())
+
+
+def test_the_connector_stays_with_adamw():
+    model = nn.ModuleDict({name: nn.Linear(3, 3, bias=False) for name in ("connector", "layers")})
+    optimizers = build_optimizers(model, STAGE)
+    assert names_of(model, optimizers["adamw"]) == {"connector.weight"}
+    assert names_of(model, optimizers["muon"]) == {"layers.weight"}

@@ -27,6 +27,7 @@ class FeatureStore:
 
     def __init__(self, folder: Path, key: dict[str, str | int], shape: tuple[int, int]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
         self._view = shape
         self._bytes = 2 * shape[0] * shape[1]
         self._features, self._ends = folder / "features.f16", folder / "ends.i64"

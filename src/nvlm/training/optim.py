@@ -7,6 +7,10 @@ from torch.optim import AdamW, Muon, Optimizer
 from nvlm.training.stages import Stage
 
 
+BOUNDARIES = ("embed", "lm_head", "heads.", "connector")
+"""Parts of names at the model's borders, where scale matters: Muon's steps have one size, and its outputs grow."""
+
+
 def build_optimizers(model: nn.Module, stage: Stage) -> dict[str, Optimizer]:
     """Optimisers over the parameters that learn.
 
@@ -41,4 +45,4 @@ def set_rates(optimizers: dict[str, Optimizer], stage: Stage, step: int) -> None
 
 
 def _is_matrix(name: str, parameter: torch.Tensor) -> bool:
-    return parameter.ndim == 2 and not any(part in name for part in ("embed", "lm_head", "heads."))
+    return parameter.ndim == 2 and not any(part in name for part in BOUNDARIES)

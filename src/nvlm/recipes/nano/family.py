@@ -27,7 +27,6 @@ from nvlm.recipes.nano.vision import DenseReader, vision_batch, vision_scores
 from nvlm.training.loop import train
 from nvlm.training.stages import Stage
 
-
 ALIGNMENT_WEIGHT = 4.0
 """Of the alignment loss against the next-token loss, in pretraining."""
 

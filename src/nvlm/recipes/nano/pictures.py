@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +28,9 @@ from nvlm.recipes.nano.sizes import MAX_TILES, PATCH_SIZE, TILE_SIZE, VISION
 
 STREAM = "pictures"
 ENCODED_TOGETHER = 32
+SAID_EVERY = 1024
+VIEWS_OF_A_PICTURE = 5.3
+"""On average, over the blend of tasks."""
 TOKENS_OF_A_PART = 2500
 """A batch is cut into parts of about so many padded tokens, rows of like length together."""
 
@@ -55,15 +59,25 @@ def open_store(folder: Path, encoder: PreTrainedModel) -> FeatureStore:
 
 
 def encode_pictures(store: FeatureStore, encoder: PreTrainedModel, count: int, say: Callable[[str], None]) -> None:
-    """Append features until the store holds ``count`` pictures; what is there is kept."""
-    encoder.eval()  # type: ignore[no-untyped-call]
+    """Append features until the store holds ``count`` pictures; what is there is kept, also after an interruption."""
+    encoder.eval()
+    began, first = time.monotonic(), len(store)
+    if first < count:
+        say(f"encoding pictures {first:,} to {count:,} into {store.folder}: about {_disk(count - first):.1f} GB")
     while len(store) < count:
         problems = [picture(index) for index in range(len(store), min(count, len(store) + ENCODED_TOGETHER))]
         views = [cut(_image(problem), grid_of(problem), TILE_SIZE) for problem in problems]
         with torch.inference_mode():
             features = encode(encoder, normalise(np.concatenate(views)))
         store.append(list(features.split([len(each) for each in views])))  # type: ignore[no-untyped-call]
-        say(f"features {len(store)}/{count}")
+        if len(store) // SAID_EVERY > (len(store) - len(problems)) // SAID_EVERY or len(store) == count:
+            left = (time.monotonic() - began) / (len(store) - first) * (count - len(store))
+            say(f"features {len(store):,}/{count:,}  {left / 60:.0f} min left")
+
+
+def _disk(pictures: int) -> float:
+    """Gigabytes that the features of so many pictures take."""
+    return pictures * VIEWS_OF_A_PICTURE * (TILE_SIZE // PATCH_SIZE) ** 2 * VISION["hidden_size"] * 2 / 1e9
 
 
 def picture(index: int) -> Problem:

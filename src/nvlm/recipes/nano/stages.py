@@ -37,7 +37,7 @@ SFT = replace(
     PRETRAIN,
     name="sft",
     trainable=(*NEW_PARTS, "language_model.*"),
-    steps=1200,
+    steps=900,
     warmup=50,
     final_lr=5e-5,
     matrix_lr=0.012,

@@ -1,0 +1,68 @@
+"""The shipped family: small enough, loads without network in a fresh interpreter, answers what it was trained for."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from nvlm.data.synthetic.tasks import questions
+from nvlm.evaluation.nano_suite import GROUPS
+from nvlm.inference import SHIPPED, ask_batch, load
+from nvlm.inference.load import MODELS
+
+LARGEST = 40 * 2**20
+
+FRESH = """
+import sys
+import nvlm
+from transformers import AutoModelForImageTextToText, AutoProcessor
+from PIL import Image
+
+model = AutoModelForImageTextToText.from_pretrained(sys.argv[1])
+processor = AutoProcessor.from_pretrained(sys.argv[1])
+content = [{"type": "image", "image": Image.new("RGB", (128, 64), "white")}, {"type": "text", "text": "Date?"}]
+inputs = processor.apply_chat_template(
+    [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=True, return_dict=True
+)
+written = model.generate(**inputs, max_new_tokens=4)[:, inputs["input_ids"].shape[1]:]
+assert processor.batch_decode(written, skip_special_tokens=True)[0]
+"""
+
+
+def test_all_three_are_shipped_and_together_at_most_40_mb():
+    assert set(SHIPPED) == {"nano-d", "nano-x", "nano-h"}
+    files = [path for name in SHIPPED for path in (MODELS / name).rglob("*") if path.is_file()]
+    assert {path.name for path in files} >= {"model.safetensors", "README.md", "scores.json"}
+    assert sum(path.stat().st_size for path in files) <= LARGEST
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_fresh_interpreter_generates_offline(name: str):
+    subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", FRESH, str(MODELS / name)],
+        check=True,
+        env={"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(MODELS.parents[1])},
+    )
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_its_card_names_every_task_with_its_interval(name: str):
+    card = (MODELS / name / "README.md").read_text(encoding="utf-8")
+    scores = json.loads((MODELS / name / "scores.json").read_text(encoding="utf-8"))
+    for group, tasks in GROUPS.items():
+        for task in (group, *tasks):
+            score = scores[task]
+            assert f"| {task} | {100 * score['mean']:.1f} % " in card
+            assert score["low"] <= score["mean"] <= score["high"]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_it_looks_things_up_as_its_card_says(name: str):
+    """The card's score of a cheap task holds for other questions of the split that it was not measured on."""
+    model, processor = load(name)
+    card = json.loads((MODELS / name / "scores.json").read_text(encoding="utf-8"))["text/value"]
+    asked = list(questions("validation", "text/value", 100))
+    answers = ask_batch(model, processor, [(turn.question, sample.images) for sample, turn in asked])
+    right = sum(answer == turn.answer for answer, (_, turn) in zip(answers, asked, strict=True))
+    assert right / 100 > card["mean"] - 0.2
