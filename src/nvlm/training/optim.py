@@ -6,7 +6,6 @@ from torch.optim import AdamW, Muon, Optimizer
 
 from nvlm.training.stages import Stage
 
-
 BOUNDARIES = ("embed", "lm_head", "heads.", "connector")
 """Parts of names at the model's borders, where scale matters: Muon's steps have one size, and its outputs grow."""
 

@@ -152,7 +152,6 @@ class NanoRun:
             architecture,
             parameters=written.num_parameters(),
             vocabulary=len(processor.tokenizer),
-            threads=torch.get_num_threads(),
             scores=scores,
             count=count,
         )
@@ -170,7 +169,7 @@ def stage_loss(model: NVLMForConditionalGeneration, part: BatchFeature) -> Tenso
     embeddings: Tensor = model.get_input_embeddings().weight.detach()  # type: ignore[operator]
     projected = model.connector(inputs["image_features"])
     aligned = alignment_loss(projected, shown, embeddings, blank=model.config.image_token_id)
-    return loss + ALIGNMENT_WEIGHT * share * aligned
+    return torch.add(loss, aligned, alpha=ALIGNMENT_WEIGHT * share)
 
 
 def build_model(

@@ -60,7 +60,7 @@ def open_store(folder: Path, encoder: PreTrainedModel) -> FeatureStore:
 
 def encode_pictures(store: FeatureStore, encoder: PreTrainedModel, count: int, say: Callable[[str], None]) -> None:
     """Append features until the store holds ``count`` pictures; what is there is kept, also after an interruption."""
-    encoder.eval()
+    encoder.eval()  # type: ignore[no-untyped-call]
     began, first = time.monotonic(), len(store)
     if first < count:
         say(f"encoding pictures {first:,} to {count:,} into {store.folder}: about {_disk(count - first):.1f} GB")
@@ -77,7 +77,8 @@ def encode_pictures(store: FeatureStore, encoder: PreTrainedModel, count: int, s
 
 def _disk(pictures: int) -> float:
     """Gigabytes that the features of so many pictures take."""
-    return pictures * VIEWS_OF_A_PICTURE * (TILE_SIZE // PATCH_SIZE) ** 2 * VISION["hidden_size"] * 2 / 1e9
+    patches, channels = (TILE_SIZE // PATCH_SIZE) ** 2, int(VISION["hidden_size"])
+    return pictures * VIEWS_OF_A_PICTURE * patches * channels * 2 / 1e9
 
 
 def picture(index: int) -> Problem:
