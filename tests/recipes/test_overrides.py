@@ -23,7 +23,7 @@ def test_a_whole_number_is_a_rate_too():
         ("picture=50", "did you mean pictures"),
         ("sft=50", "is a group; set one of sft.name"),
         ("pictures.count=5", "is a single value"),
-        ("sft.steps=many", "is not a value like 1"),
+        ("sft.steps=many", "is not a value like 900"),
         ("sft.steps=1.5", "is a float"),
         ("sft.steps", "takes name=value"),
     ],

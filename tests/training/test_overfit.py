@@ -26,7 +26,7 @@ STAGES = {
     "sft": Stage(
         "sft",
         (*NEW_PARTS, "language_model.*"),
-        steps=40,
+        steps=80,
         batch=3,
         peak_lr=1e-2,
         final_lr=1e-3,
