@@ -21,12 +21,18 @@ from PIL import Image
 
 model = AutoModelForImageTextToText.from_pretrained(sys.argv[1])
 processor = AutoProcessor.from_pretrained(sys.argv[1])
-content = [{"type": "image", "image": Image.new("RGB", (128, 64), "white")}, {"type": "text", "text": "Date?"}]
-inputs = processor.apply_chat_template(
-    [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=True, return_dict=True
-)
-written = model.generate(**inputs, max_new_tokens=4)[:, inputs["input_ids"].shape[1]:]
-assert processor.batch_decode(written, skip_special_tokens=True)[0]
+
+
+def answer(content):
+    messages = [{"role": "user", "content": content}]
+    inputs = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True)
+    written = model.generate(**inputs, max_new_tokens=8)[:, inputs["input_ids"].shape[1]:]
+    return processor.batch_decode(written, skip_special_tokens=True)[0].strip()
+
+
+assert answer("apple 34\\nriver 12\\nHow much is river?") == "12"
+picture = {"type": "image", "image": Image.new("RGB", (128, 64), "white")}
+assert answer([picture, {"type": "text", "text": "How many shapes are there?"}]).isdigit()
 """
 
 
