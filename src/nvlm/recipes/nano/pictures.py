@@ -4,6 +4,7 @@ import hashlib
 import random
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -157,19 +158,13 @@ class MixedBatches:
         return batch
 
 
-_orders: dict[tuple[int, int, int], list[int]] = {}
-
-
+@lru_cache(maxsize=1)
 def _order(seed: int, epoch: int, count: int) -> list[int]:
     """The order of pictures in one pass: as drawn in the first, shuffled in the others."""
-    key = (seed, epoch, count)
-    if key not in _orders:
-        order = list(range(count))
-        if epoch:
-            random.Random(f"{seed}/{epoch}").shuffle(order)
-        _orders.clear()
-        _orders[key] = order
-    return _orders[key]
+    order = list(range(count))
+    if epoch:
+        random.Random(f"{seed}/{epoch}").shuffle(order)
+    return order
 
 
 def _cut_parts(rows: list[_Row]) -> list[list[_Row]]:
