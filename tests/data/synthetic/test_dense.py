@@ -78,9 +78,9 @@ def test_labels_stand_in_the_tile_they_belong_to(x, y, view):
 
 
 def test_labels_move_with_the_grid():
-    marks = [patch(12, 3, 4, 1, word="cat", character="c")]
+    marks = [patch(12, 3, 4, 1, word="square", colour="red")]
     for columns, rows, expected in ((4, 1, [1, 3, 4]), (2, 1, [0, 3, 6]), (1, 1, [0, 3, 3])):
-        found = np.argwhere(labels_of(marks, columns, rows)["character"][: columns * rows] > 0).tolist()
+        found = np.argwhere(labels_of(marks, columns, rows)["colour"][: columns * rows] > 0).tolist()
         assert found == [expected]
 
 

@@ -6,16 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nvlm.data.synthetic.canvas import COLOURS, Mark
-from nvlm.data.synthetic.words import kinds
+from nvlm.data.synthetic.words import vocabulary
 
 IGNORED = -100
 LONGEST_WORD = 12
-SMALLEST_CHARACTER = 6.0
-"""Characters lower than this many pixels in a view cannot be read: their patches are ignored."""
+SMALLEST_CHARACTER = (2.5, 6.0)
+"""Characters narrower or lower than these pixels in a view cannot be read: their patches are ignored."""
 
 HEADS: dict[str, int] = {
     "character": 128,
-    "word": 2 + len(set(sum(kinds().values(), ()))),
+    "word": 2 + len(vocabulary()),
     "place": LONGEST_WORD + 1,
     "colour": 1 + len(COLOURS),
 }
@@ -25,7 +25,7 @@ HEADS: dict[str, int] = {
 @cache
 def word_classes() -> dict[str, int]:
     """The class of every vocabulary word under the ``word`` head."""
-    return {word: number for number, word in enumerate(sorted(set(sum(kinds().values(), ()))), start=2)}
+    return {word: number for number, word in enumerate(vocabulary(), start=2)}
 
 
 def dense_labels(
@@ -37,27 +37,28 @@ def dense_labels(
         For each of ``HEADS`` an array (views, grid, grid), grid = tile_size / patch_size.
     """
     grid = tile_size // patch_size
-    tiles = _paint(marks, columns * grid, rows * grid, rows * tile_size)
+    tiles = _paint(marks, columns * grid, rows * grid, patch_size)
     views = {
         name: sheet.reshape(rows, grid, columns, grid).swapaxes(1, 2).reshape(-1, grid, grid)
         for name, sheet in tiles.items()
     }
     if columns * rows == 1:
         return views
-    thumbnail = _paint(marks, grid, grid, tile_size)
+    thumbnail = _paint(marks, grid, grid, patch_size)
     return {name: np.concatenate([sheet, thumbnail[name][None]]) for name, sheet in views.items()}
 
 
-def _paint(marks: list[Mark], width: int, height: int, pixels: int) -> dict[str, NDArray[np.int64]]:
-    """Labels on one sheet of ``width`` x ``height`` patches, ``pixels`` high.
+def _paint(marks: list[Mark], width: int, height: int, patch_size: int) -> dict[str, NDArray[np.int64]]:
+    """Labels on one sheet of ``width`` x ``height`` patches of ``patch_size`` pixels.
 
     A patch shows the mark that covers most of it.
     """
     sheets = {name: np.zeros((height, width), np.int64) for name in HEADS}
     covered = np.zeros((height, width), np.float32)
+    narrowest, lowest = (pixels / patch_size for pixels in SMALLEST_CHARACTER)
     for mark in marks:
         left, top, right, bottom = mark.box[0] * width, mark.box[1] * height, mark.box[2] * width, mark.box[3] * height
-        readable = mark.character is None or (mark.box[3] - mark.box[1]) * pixels >= SMALLEST_CHARACTER
+        readable = mark.character is None or (right - left >= narrowest and bottom - top >= lowest)
         for y in range(max(0, int(top)), min(height, int(np.ceil(bottom)))):
             tall = min(bottom, y + 1) - max(top, y)
             for x in range(max(0, int(left)), min(width, int(np.ceil(right)))):

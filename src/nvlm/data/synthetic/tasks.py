@@ -41,6 +41,7 @@ FAMILIES = {
     "text/recall": "recall", "text/copy": "copy", "text/reverse": "reverse",
     "text/last_letter": "last_letter", "text/first_letter": "last_letter",
     "text/add": "add", "text/subtract": "add", "text/sort": "sort",
+    "text/largest_number": "sort", "text/smallest_number": "sort",
     "text/count_words": "strings", "text/first_word": "strings", "text/last_word": "strings",
     "text/contains": "strings", "text/next_word": "strings",
     "text/value": "lookup", "text/largest": "lookup", "text/smallest": "lookup", "text/sum": "lookup",

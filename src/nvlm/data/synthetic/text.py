@@ -57,10 +57,15 @@ def add(rng: random.Random, split: Split) -> Problem:
 
 
 def sort(rng: random.Random, split: Split) -> Problem:
-    """Three to five numbers from the smallest to the largest."""
-    count = rng.randint(3, 5)
+    """Three to five numbers from the smallest to the largest, or the largest or smallest of two to five."""
+    whole = rng.random() < 0.5
+    count = rng.randint(3 if whole else 2, 5)
     numbers = draw(lambda: rng.sample(range(100), count), lambda chosen: f"sort {sorted(chosen)[:3]}", split)
-    return _one("text/sort", "Sort: " + " ".join(map(str, numbers)), " ".join(map(str, sorted(numbers))))
+    written = " ".join(map(str, numbers))
+    if whole:
+        return _one("text/sort", f"Sort: {written}", " ".join(map(str, sorted(numbers))))
+    which, pick = rng.choice((("largest", max), ("smallest", min)))
+    return _one(f"text/{which}_number", f"Which number is {which}? {written}", str(pick(numbers)))
 
 
 def strings(rng: random.Random, split: Split) -> Problem:
@@ -132,10 +137,10 @@ TEXT_TASKS: dict[str, tuple[TextTask, float]] = {
     "copy": (copy, 3.0),
     "reverse": (reverse, 2.0),
     "last_letter": (last_letter, 1.0),
-    "add": (add, 1.0),
-    "sort": (sort, 1.0),
+    "add": (add, 1.5),
+    "sort": (sort, 3.0),
     "strings": (strings, 2.0),
-    "lookup": (lookup, 4.0),
+    "lookup": (lookup, 5.0),
     "colours": (colours, 1.5),
 }
 """Every text-only task with its weight in the blend."""

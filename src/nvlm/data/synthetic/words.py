@@ -24,3 +24,9 @@ def labels() -> tuple[str, ...]:
     """Everything that may label a row, a bar or a line: nouns, months, days and places."""
     names = ("months", "days", "places")
     return nouns() + tuple(word for name in names for word in kinds()[name])
+
+
+@cache
+def vocabulary() -> tuple[str, ...]:
+    """Every word of every kind, once, in alphabetical order."""
+    return tuple(sorted({word for words in kinds().values() for word in words}))
