@@ -62,12 +62,25 @@ def test_a_shape_is_labelled_with_its_name_and_colour():
     assert np.count_nonzero(labels["word"]) == 1
 
 
-def test_words_of_the_vocabulary_have_classes_of_their_own_and_numbers_share_one():
+def word_class(word: str, place: int = 0) -> int:
+    labels = labels_of([patch(0, 0, 1, 1, word=word, character=word[place], place=place)], 1, 1)
+    return int(labels["word"][0, 0, 0])
+
+
+def test_words_of_the_vocabulary_have_classes_of_their_own():
     every = sorted({word for words in kinds().values() for word in words})
-    found = [int(labels_of([patch(0, 0, 1, 1, word=word, character="x")], 1, 1)["word"][0, 0, 0]) for word in every]
-    assert sorted(found) == list(range(2, HEADS["word"]))
-    for word in ("123", "2020-01-01", "9.99", "unheard"):
-        assert labels_of([patch(0, 0, 1, 1, word=word, character="x")], 1, 1)["word"][0, 0, 0] == 1
+    assert [word_class(word) for word in every] == list(range(2, 2 + len(every)))
+    assert word_class("unheard") == 1
+
+
+def test_digits_have_the_class_of_their_token():
+    """12345 is cut into 12, 34 and 5, and only 12 begins a word."""
+    pairs = [word_class("12345", place) for place in range(5)]
+    assert pairs[0] == pairs[1] == word_class("12")
+    assert pairs[2] == pairs[3] == word_class("9934", 2) != word_class("34")
+    assert pairs[4] != word_class("5")
+    assert word_class("9.99", 1) == 1
+    assert len({word_class(f"{number}") for number in range(100)}) == 100
 
 
 @pytest.mark.parametrize(("x", "y", "view"), [(0, 0, 0), (10, 3, 1), (23, 7, 2), (4, 8, 3), (12, 15, 4), (16, 8, 5)])
@@ -126,7 +139,7 @@ def test_a_sliver_of_a_mark_is_nothing():
 
 
 def test_places_beyond_the_longest_word_share_a_class():
-    labels = labels_of([patch(0, 0, 1, 1, word="x", character="x", place=40)], 1, 1)
+    labels = labels_of([patch(0, 0, 1, 1, word="x" * 50, character="x", place=40)], 1, 1)
     assert labels["place"][0, 0, 0] == LONGEST_WORD == HEADS["place"] - 1
 
 

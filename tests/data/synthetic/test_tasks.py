@@ -18,7 +18,7 @@ SCORED = (
     "scene/colour", "scene/shape", "scene/relation", "scene/position", "scene/caption",
     "diagram/next", "diagram/previous", "diagram/first", "diagram/last", "diagram/count",
     "text/recall", "text/copy", "text/reverse", "text/last_letter", "text/first_letter",
-    "text/add", "text/subtract", "text/sort",
+    "text/add", "text/subtract", "text/sort", "text/largest_number", "text/smallest_number",
     "text/count_words", "text/first_word", "text/last_word", "text/contains", "text/next_word",
     "text/count_colour", "text/count_all", "text/colour_of",
 )  # fmt: skip

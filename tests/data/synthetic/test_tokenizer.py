@@ -7,7 +7,7 @@ from transformers import PreTrainedTokenizerFast
 
 from nvlm.data.synthetic.splits import SPLITS
 from nvlm.data.synthetic.tasks import TASKS
-from nvlm.data.synthetic.tokenizer import SLOT, TURN_END, build_tokenizer
+from nvlm.data.synthetic.tokenizer import SLOT, TURN_END, build_tokenizer, number_pieces
 from nvlm.data.synthetic.words import kinds
 from nvlm.processing import CHATML
 from tests.data.synthetic.drawn import problems
@@ -91,8 +91,13 @@ def test_tags_and_the_newline_are_single_ordinary_tokens(text):
     assert TOKENIZER.decode(encode(text), skip_special_tokens=True) == text
 
 
-def test_digits_are_tokens_of_their_own():
-    assert tokens("12 3.45") == ["\u25811", "2", "\u25813", ".", "4", "5"]
+def test_numbers_are_cut_into_pairs_of_digits():
+    assert tokens("12 3.45 678") == ["\u258112", "\u25813", ".", "45", "\u258167", "8"]
+    for number in ("7", "42", "12345", "007"):
+        pieces = number_pieces(number)
+        assert list(dict.fromkeys(pieces)) == tokens(number)
+        assert len(pieces) == len(number)
+    assert number_pieces("x12.5") == [None, "12", "12", None, "5"]
 
 
 def test_turns_and_slots_are_special():
@@ -110,9 +115,9 @@ def test_a_conversation_comes_back():
 
 def test_the_vocabulary_never_changes():
     """Models were trained on these ids."""
-    assert len(TOKENIZER) == 1434
-    assert encode("What is the value of cat?\n42") == [1388, 1182, 1291, 1318, 1228, 403, 288, 1419, 371, 275]
-    assert [TOKENIZER.eos_token_id, TOKENIZER.convert_tokens_to_ids(SLOT)] == [1415, 1416]
+    assert len(TOKENIZER) == 1634
+    assert encode("What is the value of cat?\n42") == [1588, 1382, 1491, 1518, 1428, 603, 288, 1619, 436]
+    assert [TOKENIZER.eos_token_id, TOKENIZER.convert_tokens_to_ids(SLOT)] == [1615, 1616]
 
 
 def test_it_is_saved_and_loaded(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nvlm.data.synthetic.canvas import COLOURS, Mark
+from nvlm.data.synthetic.tokenizer import SPACE, digit_pairs, number_pieces
 from nvlm.data.synthetic.words import vocabulary
 
 IGNORED = -100
@@ -13,19 +14,22 @@ LONGEST_WORD = 12
 SMALLEST_CHARACTER = (2.5, 6.0)
 """Characters narrower or lower than these pixels in a view cannot be read: their patches are ignored."""
 
-HEADS: dict[str, int] = {
-    "character": 128,
-    "word": 2 + len(vocabulary()),
-    "place": LONGEST_WORD + 1,
-    "colour": 1 + len(COLOURS),
-}
-"""Classes per label. 0 is "nothing here"; for ``word``, 1 is "a number, or a word outside the vocabulary"."""
-
 
 @cache
 def word_classes() -> dict[str, int]:
-    """The class of every vocabulary word under the ``word`` head."""
-    return {word: number for number, word in enumerate(vocabulary(), start=2)}
+    """The class of every token under the ``word`` head: whole vocabulary words, then digits and pairs of digits."""
+    digits = [str(digit) for digit in range(10)] + digit_pairs()
+    tokens = [SPACE + word for word in vocabulary()] + [start + piece for start in (SPACE, "") for piece in digits]
+    return {token: number for number, token in enumerate(tokens, start=2)}
+
+
+HEADS: dict[str, int] = {
+    "character": 128,
+    "word": 2 + len(word_classes()),
+    "place": LONGEST_WORD + 1,
+    "colour": 1 + len(COLOURS),
+}
+"""Classes per label. 0 is "nothing here"; for ``word``, 1 is "no single token": a letter or sign of another word."""
 
 
 def dense_labels(
@@ -71,7 +75,8 @@ def _paint(marks: list[Mark], width: int, height: int, patch_size: int) -> dict[
 
 
 def _labels(mark: Mark) -> dict[str, int]:
-    word = word_classes().get(mark.word, 1)
+    digits = None if mark.character is None else number_pieces(mark.word)[mark.place]
+    word = word_classes().get(digits or SPACE + mark.word, 1)
     if mark.character is None:
         return {"character": 0, "word": word, "place": 0, "colour": 1 + list(COLOURS).index(mark.colour or "black")}
     character = ord(mark.character) if ord(mark.character) < 128 else 0

@@ -1,9 +1,9 @@
 """The nano family's tokenizer: a closed vocabulary written down, nothing trained.
 
-One token per vocabulary word, per digit, per letter and per tag; anything else falls back to letters or bytes, so every
-text can be written and read back, but for a space at the start of a line or after a tag (it is taken for granted
-there) and the mark ▁ (it reads as a space). A word is the same token wherever it stands, a leading space belongs to it:
-copying a word is one step for a small model.
+One token per vocabulary word, per digit or pair of digits, per letter and per tag; anything else falls back to letters
+or bytes, so every text can be written and read back, but for a space at the start of a line or after a tag (it is taken
+for granted there) and the mark ▁ (it reads as a space). A word is the same token wherever it stands, a leading space
+belongs to it: copying a word, or a number below 100, is one step for a small model.
 """
 
 import re
@@ -42,7 +42,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     are single tokens; they are ordinary, not special, tokens.
     """
     tokenizer = Tokenizer(models.Unigram(_pieces(), unk_id=0, byte_fallback=True))
-    word = rf"{SPACE}?\p{{L}}+|{SPACE}?\p{{N}}|{SPACE}?[^\p{{L}}\p{{N}}{SPACE}]|{SPACE}"
+    word = rf"{SPACE}?\p{{L}}+|{SPACE}?\p{{N}}{{1,2}}|{SPACE}?[^\p{{L}}\p{{N}}{SPACE}]|{SPACE}"
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Metaspace(replacement=SPACE, prepend_scheme="always", split=False),
@@ -83,6 +83,21 @@ def _pieces() -> list[tuple[str, float]]:
     pieces += [(SPACE, -10.0)]
     pieces += [(mark, -10.0) for mark in printable]
     pieces += [(SPACE + mark, -10.0) for mark in printable if not re.fullmatch(r"[A-Za-z]", mark)]
+    pieces += [(start + pair, -1.0) for start in (SPACE, "") for pair in digit_pairs()]
     return (
         pieces + [(SPACE + word, -1.0) for word in words if len(word) > 1] + [(SPACE + "a", -1.0), (SPACE + "i", -1.0)]
     )
+
+
+def digit_pairs() -> list[str]:
+    """``00`` to ``99``: a number is cut into pairs from its first digit on."""
+    return [f"{number:02}" for number in range(100)]
+
+
+def number_pieces(word: str) -> list[str | None]:
+    """For every character of a word, the token of the digits that it belongs to; ``None`` for other characters."""
+    pieces: list[str | None] = [None] * len(word)
+    for found in re.finditer(r"[0-9]{1,2}", word):
+        for place in range(*found.span()):
+            pieces[place] = (SPACE if found.start() == 0 else "") + found.group()
+    return pieces

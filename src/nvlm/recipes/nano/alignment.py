@@ -73,8 +73,8 @@ def _ids(tokenizer: PreTrainedTokenizerBase) -> tuple[NDArray[np.int64], NDArray
     """Token ids by word class, by (first in its word, character), and by colour class."""
     known = tokenizer.get_vocab()
     words = np.full(HEADS["word"], NOTHING, np.int64)
-    for word, number in word_classes().items():
-        words[number] = known[SPACE + word]
+    for token, number in word_classes().items():
+        words[number] = known[token]
     characters = np.full((2, HEADS["character"]), NOTHING, np.int64)
     for code in range(33, 127):
         characters[:, code] = known[chr(code)]

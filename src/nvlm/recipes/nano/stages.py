@@ -7,7 +7,7 @@ from nvlm.training.stages import Stage
 VISION = Stage(
     name="vision",
     trainable=("*",),
-    steps=4400,
+    steps=4700,
     batch=24,
     peak_lr=3e-3,
     final_lr=1e-4,
@@ -15,7 +15,7 @@ VISION = Stage(
     matrix_lr=0.02,
     steady=0.5,
 )
-LANGUAGE = replace(VISION, name="language", steps=4600, batch=64, steady=0.4)
+LANGUAGE = replace(VISION, name="language", steps=5200, batch=64, steady=0.4)
 RECALL_STEPS = 320
 """Steps at the start of the language stage that see little but recall: many answers that only content can find."""
 
