@@ -1,19 +1,15 @@
 """Samples as the model sees them, on one HTML page: tiles, tags, tokens, loss spans, and who reads which view."""
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from itertools import groupby
 from typing import Literal
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined, Template
 from numpy.typing import NDArray
 from PIL import Image
 
+from nvlm.data.pages import open_template, png_uri
 from nvlm.data.sample import Sample
 from nvlm.modeling.views import Views
 from nvlm.processing.inspection import Inspection, Token, inspect
@@ -97,7 +93,8 @@ def render_page(samples: Sequence[Sample], processors: Mapping[str, NVLMProcesso
     """
     cards = [show(sample, processors) for sample in samples]
     slots = next(iter(processors.values())).tokens_per_view
-    return _template().render(title=title, cards=cards, names=list(processors), slots=slots)
+    page = open_template(__package__, "inspect.html.j2")
+    return page.render(title=title, cards=cards, names=list(processors), slots=slots)
 
 
 def show(sample: Sample, processors: Mapping[str, NVLMProcessor]) -> Card:
@@ -112,7 +109,7 @@ def show(sample: Sample, processors: Mapping[str, NVLMProcessor]) -> Card:
     for image, grid, own in zip(images, grids, views, strict=True):
         cut = image_processor.views(image, grid)
         cards = tuple(_view_card(first + at, labels, view, cut[at], seen) for at, view in enumerate(own))
-        pictures.append(Picture(_png(image), image.width, image.height, grid, cards))
+        pictures.append(Picture(png_uri(image), image.width, image.height, grid, cards))
         first += len(own)
     panels = tuple(_panel(name, found, labels, processors[name].tokens_per_view) for name, found in seen.items())
     return Card(sample.id, sample.task, tuple(pictures), labels, panels)
@@ -217,18 +214,4 @@ def _view_card(
         return "sequence" if number in found.sequence_views else "memory"
 
     places = tuple((name, place(found)) for name, found in seen.items())
-    return ViewCard(labels[number], view.tag, _png(Image.fromarray(pixels)), places)
-
-
-def _png(image: Image.Image) -> str:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-@cache
-def _template() -> Template:
-    source = files(__package__).joinpath("inspect.html").read_text(encoding="utf-8")
-    return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
-        source
-    )
+    return ViewCard(labels[number], view.tag, png_uri(Image.fromarray(pixels)), places)

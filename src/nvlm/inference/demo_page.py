@@ -1,15 +1,11 @@
 """The demo as one HTML page that needs nothing else: pictures inside, no script, light and dark, wide and narrow."""
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 
-from jinja2 import Environment, StrictUndefined, Template
 from PIL import Image
 
+from nvlm.data.pages import open_template, png_uri
 from nvlm.inference.demo import Contestant, Round, setting, standings
 from nvlm.inference.demo_table import plain
 from nvlm.processing import NVLMProcessor
@@ -35,7 +31,7 @@ class Picture:
 def render_page(contestants: Sequence[Contestant], rounds: Sequence[Round]) -> str:
     """The page with all questions, pictures and answers."""
     processor = contestants[0].processor
-    return _template().render(
+    return open_template(__package__, "demo.html.j2", plain).render(
         names=[contestant.name for contestant in contestants],
         rounds=rounds,
         pictures=[None if each.exhibit.image is None else picture(each.exhibit.image, processor) for each in rounds],
@@ -52,25 +48,12 @@ def picture(image: Image.Image, processor: NVLMProcessor) -> Picture:
     loaded = images.load(image)
     grid = images.grid(loaded)
     scale = min(2.0 if loaded.width < SMALL else 1.0, TALLEST / loaded.height)
-    views = [_data_uri(Image.fromarray(view)) for view in images.views(loaded, grid)]
+    views = [png_uri(Image.fromarray(view)) for view in images.views(loaded, grid)]
     return Picture(
-        source=_data_uri(loaded),
+        source=png_uri(loaded),
         width=round(loaded.width * scale),
         height=round(loaded.height * scale),
         grid=grid,
         tiles=tuple(views[: grid.tiles]),
         thumbnail=views[grid.tiles] if len(views) > grid.tiles else None,
     )
-
-
-def _data_uri(image: Image.Image) -> str:
-    file = io.BytesIO()
-    image.save(file, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["plain"] = plain
-    return environment.from_string(files(__package__).joinpath("demo.html.j2").read_text(encoding="utf-8"))
