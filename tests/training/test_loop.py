@@ -109,6 +109,12 @@ def test_an_existing_run_is_refused_without_resume(tmp_path):
         run(tmp_path)
 
 
+def test_a_run_of_another_stage_is_refused(tmp_path):
+    run(tmp_path, replace(STAGE, steps=2))
+    with pytest.raises(ValueError, match="holds a run of the stage 'toy', and not of 'other'"):
+        run(tmp_path, replace(STAGE, name="other"), resume=True)
+
+
 def test_checkpoints_are_written_as_often_as_asked(tmp_path):
     run(tmp_path, save_every=0)
     assert [path.name for path in checkpointing.steps(tmp_path)] == ["step-0000011", "step-0000012"]

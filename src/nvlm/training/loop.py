@@ -55,6 +55,7 @@ def train(
     Raises:
         Interrupted: Ctrl-C or SIGTERM came (or ``stop_after`` was reached): the step was finished and saved.
         FileExistsError: ``folder`` holds a run and ``resume`` is false.
+        ValueError: ``folder`` holds a run of another stage.
         FloatingPointError: the loss or its gradient is not finite. Nothing of that step is applied or saved.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,6 +70,8 @@ def train(
     checkpoint = checkpointing.latest(folder) if resume else None
     first, before = 0, 0.0
     if checkpoint is not None:
+        if (found := checkpoint.numbers.get("stage")) != stage.name:
+            raise ValueError(f"{folder} holds a run of the stage {found!r}, and not of {stage.name!r}; choose another")
         checkpointing.restore(checkpoint, model, optimizers)
         first, before = checkpoint.step, float(checkpoint.numbers.get("seconds", 0.0))
     if first >= stage.steps:
