@@ -25,7 +25,7 @@ NEW_PARTS = ("connector.*", "language_model.*.cross_attention.*")
 PRETRAIN = Stage(
     name="pretrain",
     trainable=NEW_PARTS,
-    steps=150,
+    steps=250,
     batch=24,
     peak_lr=2e-3,
     final_lr=1e-3,
@@ -37,10 +37,12 @@ SFT = replace(
     PRETRAIN,
     name="sft",
     trainable=(*NEW_PARTS, "language_model.*"),
-    steps=900,
+    steps=2600,
     warmup=50,
-    final_lr=5e-5,
-    matrix_lr=0.012,
+    peak_lr=1.5e-3,
+    final_lr=3e-5,
+    matrix_lr=0.005,
+    steady=0.4,
 )
 TEXT_ROWS = 8
 """Text-only rows of a batch in SFT; the others are pictures. Pretraining sees pictures only (paper section 5.3)."""
