@@ -1,14 +1,18 @@
-"""The built-in suite: the held-out split of the synthetic tasks, answered by generating."""
+"""The built-in suite: the held-out splits of the synthetic tasks, one benchmark for each task."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import cast
 
 from PIL import Image
 
 from nvlm.data.synthetic.scoring import score
 from nvlm.data.synthetic.splits import Split
 from nvlm.data.synthetic.tasks import questions
+from nvlm.evaluation.answers import said
+from nvlm.evaluation.benchmark import Benchmark, Graded, Question
 from nvlm.evaluation.intervals import Score, mean_score
+from nvlm.evaluation.runner import Answer, Job, run
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "text: copy, reverse, last letter, look-up, one-digit sums": (
@@ -44,38 +48,61 @@ Ask = Callable[[Sequence[tuple[str, Sequence[Image.Image]]]], Sequence[str]]
 """Questions with their pictures → answers."""
 
 
-@dataclass(frozen=True)
-class Answered:
-    """One answered question."""
+def benchmark(task: str) -> Benchmark:
+    """The benchmark of one task."""
 
-    task: str
-    question: str
-    truth: str
-    answer: str
-    score: float
+    def made(split: str) -> Iterator[Question]:
+        for sample, turn in questions(cast(Split, split), task, sys.maxsize):
+            yield Question(sample.id, (*sample.images, turn.question), turn.answer)
+
+    def grade(answer: str, truth: str) -> Graded:
+        return Graded(score(task, answer, truth), said(answer))
+
+    return Benchmark(
+        name=task,
+        origin="drawn from seeds, nothing to get",
+        licence="Apache-2.0, as this package",
+        citation="nvlm.data.synthetic",
+        splits={"test": (), "validation": ()},
+        grade=grade,
+        metric="things, colours and relations named right" if task == "scene/caption" else "exact match",
+        prompt="the task's own",
+        system=None,
+        max_new_tokens=64,
+        text_only=task.startswith("text/"),
+        made=made,
+        default_limit=500,
+    )
 
 
-def answer_task(ask: Ask, task: str, split: Split, count: int, together: int = 32) -> Iterator[Answered]:
-    """Answer ``count`` questions of one task, ``together`` at a time."""
-    waiting: list[tuple[str, list[Image.Image], str]] = []
-    for number, (sample, turn) in enumerate(questions(split, task, count), start=1):
-        waiting.append((turn.question, sample.images, turn.answer))
-        if len(waiting) == together or number == count:
-            answers = ask([(question, images) for question, images, _ in waiting])
-            for (question, _, truth), answer in zip(waiting, answers, strict=True):
-                yield Answered(task, question, truth, answer, score(task, answer, truth))
-            waiting.clear()
+NANO: dict[str, Benchmark] = {task: benchmark(task) for tasks in GROUPS.values() for task in tasks}
+"""Every task's benchmark."""
 
 
 def run_suite(
     ask: Ask, split: Split, count: int, together: int = 32, say: Callable[[str], None] = print
 ) -> dict[str, Score]:
     """Scores of every task with ``count`` questions each, and of every group over the questions of its tasks."""
+
+    def answer(questions: Sequence[Question], benchmark: Benchmark) -> list[Answer]:
+        pairs = [
+            ("".join(part for part in question.content if isinstance(part, str)), drawn(question))
+            for question in questions
+        ]
+        return [Answer(text, 0) for text in ask(pairs)]
+
     scores: dict[str, Score] = {}
     for group, tasks in GROUPS.items():
-        answered = [each for task in tasks for each in answer_task(ask, task, split, count, together)]
+        pooled: list[float] = []
         for task in tasks:
-            scores[task] = mean_score([each.score for each in answered if each.task == task])
+            outcome = run(Job(NANO[task], split, limit=count), answer, batch=together)
+            scores[task] = mean_score(list(outcome.scores.values()))
+            pooled += outcome.scores.values()
             say(f"{task:22} {scores[task]}")
-        scores[group] = mean_score([each.score for each in answered])
+        scores[group] = mean_score(pooled)
     return scores
+
+
+def drawn(question: Question) -> list[Image.Image]:
+    """The pictures of a question, all of them drawn here."""
+    return [picture for picture in question.pictures if isinstance(picture, Image.Image)]

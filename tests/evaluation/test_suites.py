@@ -1,0 +1,78 @@
+import pytest
+
+from nvlm.evaluation.benchmark import MissingData
+from nvlm.evaluation.nano_suite import NANO
+from nvlm.evaluation.suites import BENCHMARKS, SUITES, VISION, choose, jobs
+from tests.evaluation.sets import ai2d, chartqa, coco_plain, docvqa
+
+
+def names(suite: str) -> tuple[list[str], list[str]]:
+    return tuple([each.name for each in group] for group in choose(suite))
+
+
+def test_names_and_suites_may_be_mixed():
+    assert names("chartqa") == (["chartqa"], [])
+    assert names(" DocVQA, chartqa,docvqa ") == (["docvqa", "chartqa"], [])
+    assert names("small,nlvr") == (["nlvr"], ["tabmwp", "sroie"])
+    assert names("nano") == ([], list(NANO))
+    assert set(names("all")[1]) == set(BENCHMARKS)
+
+
+def test_the_paper_s_nine_are_in_the_vision_suite():
+    nine = {"mmmu", "mathvista", "ocrbench", "ai2d", "chartqa", "docvqa", "textvqa", "realworldqa", "vqav2"}
+    assert nine | {"ai2d_no_mask", "coco"} == {each.name for each in VISION}
+
+
+@pytest.mark.parametrize(("word", "near"), [("chartq", "chartqa"), ("vison", "vision"), ("doc_vqa", "docvqa")])
+def test_a_misspelt_name_is_told_with_the_nearest(word, near):
+    with pytest.raises(ValueError, match=f"{word}'; did you mean {near}\\?"):
+        choose(f"nano,{word}")
+
+
+def test_an_empty_suite_is_told():
+    with pytest.raises(ValueError, match="names nothing"):
+        choose(" , ")
+
+
+def test_data_are_found_by_the_set_s_name_or_as_the_folder_itself(tmp_path):
+    chartqa(tmp_path / "ChartQA Dataset")
+    docvqa(tmp_path / "DocVQA" / "spdocvqa")
+    coco_plain(tmp_path / "coco_mini")
+    planned, missing = jobs("chartqa,docvqa,coco", data=tmp_path)
+    assert missing == []
+    assert [job.found[1][0].parent.name for job in planned] == ["test", "spdocvqa", "coco_mini"]
+    (alone,), _ = jobs("chartqa", data=tmp_path / "ChartQA Dataset")
+    assert alone.count() == 2
+
+
+def test_a_folder_belongs_to_the_longest_name(tmp_path):
+    ai2d(tmp_path / "ai2d-no-mask")
+    assert jobs("ai2d_no_mask", data=tmp_path)[0]
+    with pytest.raises(MissingData):
+        jobs("ai2d", data=tmp_path)
+
+
+def test_missing_data_say_what_to_get_from_where(tmp_path):
+    with pytest.raises(MissingData) as named:
+        jobs("chartqa", data=tmp_path)
+    for part in ("test split of chartqa", str(tmp_path), "github.com/vis-nlp/ChartQA", "test/test_*.json"):
+        assert part in str(named.value)
+    with pytest.raises(MissingData, match="no folder was given with --data"):
+        jobs("docvqa")
+
+
+def test_a_suite_goes_on_without_the_sets_that_are_missing(tmp_path):
+    chartqa(tmp_path / "chartqa")
+    planned, missing = jobs("vision", data=tmp_path)
+    assert [job.benchmark.name for job in planned] == ["chartqa"]
+    assert len(missing) == len(VISION) - 1
+    with pytest.raises(MissingData, match="val split of mmmu"):
+        jobs("vision", data=tmp_path / "chartqa" / "test")
+    assert len(jobs("nano")[0]) == len(SUITES["nano"])
+
+
+def test_wrong_splits_and_folders_are_told(tmp_path):
+    with pytest.raises(ValueError, match="chartqa has no split 'dev'; there is test, val"):
+        jobs("chartqa", split="dev", data=tmp_path)
+    with pytest.raises(ValueError, match="is no folder"):
+        jobs("chartqa", data=tmp_path / "nothing")
