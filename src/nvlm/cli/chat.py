@@ -8,6 +8,7 @@ examples:
   nvlm chat nano-h receipt.png -q "What is the total?"    prints the answer and nothing else
   nvlm chat nano-d chart.png                              a conversation; /help lists its commands
   nvlm chat nano-x -q "Copy: lemon tiger moon"            no picture
+  nvlm chat nvidia/NVLM-D-72B page.png --device-map 4     a large model, split over four GPUs
 """
 
 
@@ -34,6 +35,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, metavar="N", help="of the sampling, for the same answers again")
     parser.add_argument("--device", help="cpu, cuda, cuda:1 … (default: a GPU if there is one)")
+    parser.add_argument(
+        "--device-map",
+        type=_device_map,
+        metavar="N|auto",
+        help="split the layers over N GPUs, or over whatever is there, the CPU's memory and the disk included",
+    )
+    parser.add_argument(
+        "--quantization",
+        choices=("fp8", "int8", "int4", "4bit"),
+        help="hold the language model's weights in fewer bits (needs the extra 'quantization')",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.seed is not None and args.temperature is None and args.top_p is None:
         raise ValueError("--seed does nothing without --temperature or --top-p: the likeliest token is always the same")
-    model, processor = load(args.model, device=args.device)
+    model, processor = load(args.model, device=args.device, device_map=args.device_map, quantization=args.quantization)
     if args.seed is not None:
         torch.manual_seed(args.seed)
     sampling = {"temperature": args.temperature, "top_p": args.top_p}
@@ -63,3 +75,7 @@ def run(args: argparse.Namespace) -> int:
         terminal.show(str(image))
     terminal.run()
     return 0
+
+
+def _device_map(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text

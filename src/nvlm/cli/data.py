@@ -1,17 +1,23 @@
-"""`nvlm data inspect`: look at samples as the model sees them, on one HTML page."""
+"""`nvlm data`: the table of its sub-commands; only the module of the one that is called runs."""
 
 import argparse
-from pathlib import Path
+from collections.abc import Mapping
+from importlib import import_module
 
-from nvlm.data.synthetic.splits import SPLITS
-from nvlm.data.synthetic.tasks import TASKS
+SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
+    "list": ("nvlm.cli.data_list", "the paper's datasets: what is prepared, what is missing, where to get it"),
+    "prepare": ("nvlm.cli.data_prepare", "convert a dataset's original files to shards; can be stopped and resumed"),
+    "inspect": ("nvlm.cli.data_inspect", "write samples as the model sees them to one HTML page"),
+    "check": ("nvlm.cli.data_check", "find training samples that are also in evaluation sets"),
+}
+"""Each sub-command's module and the line that `nvlm data --help` prints."""
 
-ARCHITECTURES = ("d", "x", "h")
 EXAMPLE = """\
 examples:
-  nvlm data inspect                                   one sample of every task, for D, X and H side by side
-  nvlm data inspect --task table receipt --count 5    five samples of each of two tasks
-  nvlm data inspect --arch h --split train --out h.html
+  nvlm data list --stage sft
+  nvlm data prepare sroie --from SROIE2019 --out shards
+  nvlm data inspect --task table receipt --count 5
+  nvlm data check shards/sft/sroie --against eval/ocrbench
 """
 
 
@@ -20,62 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = parser.add_subparsers(dest="data_command", required=True, metavar="COMMAND")
-    look = commands.add_parser(
-        "inspect",
-        help="write samples as the model sees them to an HTML page",
-        description="Write samples as the model sees them to one HTML page: tiles with their tags, tokens, loss spans, "
-        "and which views each token reads.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    look.add_argument(
-        "--task",
-        nargs="+",
-        choices=list(TASKS),
-        default=list(TASKS),
-        metavar="NAME",
-        help=f"of {', '.join(TASKS)} (default: all)",
-    )
-    look.add_argument("--split", choices=SPLITS, default="validation", help="which split (default: %(default)s)")
-    look.add_argument(
-        "--arch", choices=[*ARCHITECTURES, "all"], default="all", help="architecture (default: %(default)s)"
-    )
-    look.add_argument(
-        "--count", type=_positive, default=1, metavar="N", help="samples of each task (default: %(default)s)"
-    )
-    look.add_argument(
-        "--out", type=Path, default=Path("samples.html"), metavar="FILE", help="page to write (default: %(default)s)"
-    )
+    for name, (module, help_line) in SUBCOMMANDS.items():
+        description = f"{help_line[0].upper()}{help_line[1:]}."
+        import_module(module).add_arguments(commands.add_parser(name, help=help_line, description=description))
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the page."""
-    from nvlm.data.inspect import render_page
-    from nvlm.data.synthetic.splits import generator
-    from nvlm.data.synthetic.tasks import to_sample
-    from nvlm.recipes.nano.language import build_processor
-
-    names = ARCHITECTURES if args.arch == "all" else (args.arch,)
-    samples = [
-        to_sample(
-            TASKS[task][0](generator(args.split, f"inspect/{task}", index), args.split), f"{args.split}/{task}/{index}"
-        )
-        for task in args.task
-        for index in range(args.count)
-    ]
-    processors = {name.upper(): build_processor(name.upper()) for name in names}
-    page = render_page(samples, processors, f"Synthetic samples, {args.split} split")
-    args.out.write_text(page, encoding="utf-8")
-    print(f"{len(samples)} samples written to {args.out}")
-    return 0
-
-
-def _positive(text: str) -> int:
-    """A count from the command line.
-
-    Raises:
-        argparse.ArgumentTypeError: it is no whole number above 0.
-    """
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
-    return int(text)
+    """Run the sub-command."""
+    code: int = import_module(SUBCOMMANDS[args.data_command][0]).run(args)
+    return code
