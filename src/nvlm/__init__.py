@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from nvlm._auto import register_with_transformers
 
 if TYPE_CHECKING:
-    from nvlm.inference import ask, load
+    from nvlm.inference import ask, load, load_image
     from nvlm.modeling import NVLMConfig, NVLMForConditionalGeneration
+    from nvlm.planning import device_map
     from nvlm.processing import NVLMImageProcessor, NVLMProcessor, tiles
 
 __version__ = "0.1.0"
@@ -23,7 +24,9 @@ __all__ = [
     "NVLMProcessor",
     "__version__",
     "ask",
+    "device_map",
     "load",
+    "load_image",
     "tiles",
 ]
 
@@ -33,7 +36,9 @@ _HOMES = {
     "NVLMImageProcessor": "nvlm.processing",
     "NVLMProcessor": "nvlm.processing",
     "ask": "nvlm.inference",
+    "device_map": "nvlm.planning",
     "load": "nvlm.inference",
+    "load_image": "nvlm.inference",
     "tiles": "nvlm.processing",
 }
 

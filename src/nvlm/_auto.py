@@ -1,8 +1,9 @@
 """The family in transformers' Auto classes after `import nvlm`, without paying for transformers before it is used.
 
-`nvlm.modeling` and `nvlm.processing` register their classes when they are imported, which takes seconds because they
-need PyTorch. `nvlm --help` should not wait for that, and `AutoModelForImageTextToText` should know the family all the
-same. So: if transformers is there already, register now; if not, as soon as somebody has imported it.
+`nvlm.modeling`, `nvlm.processing` and `nvlm.checkpoints` register their classes when they are imported, which takes
+seconds because they need PyTorch. `nvlm --help` should not wait for that, and `AutoModelForImageTextToText` should know
+the family all the same. So: if transformers is there already, register now; if not, as soon as somebody has imported
+it.
 See `docs/decisions/0009-light-import.md`.
 """
 
@@ -12,10 +13,11 @@ from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 __all__ = ["register_with_transformers"]
 
-REGISTERING = ("nvlm.modeling", "nvlm.processing")
+REGISTERING = ("nvlm.modeling", "nvlm.processing", "nvlm.checkpoints")
 
 
 def register_with_transformers() -> None:
@@ -29,6 +31,23 @@ def register_with_transformers() -> None:
 def _register() -> None:
     for package in REGISTERING:
         import_module(package)
+    family: Any = import_module("nvlm.modeling.model")
+    family.NVLMForConditionalGeneration.chat = _OnFirstUse("nvlm.inference.model_card", "chat")
+
+
+class _OnFirstUse:
+    """A method from a layer above its class, which therefore cannot import it; the front door knows both.
+
+    The first look at it imports its module and leaves the function itself in the class.
+    See `docs/decisions/0025-chat-from-above.md`.
+    """
+
+    def __init__(self, module: str, name: str) -> None:
+        self.module, self.name = module, name
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        setattr(owner, self.name, getattr(import_module(self.module), self.name))
+        return getattr(owner if instance is None else instance, self.name)
 
 
 class _AfterTransformers(MetaPathFinder):

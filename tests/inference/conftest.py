@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.checkpoints.conftest import published
 from tests.inference.tiny import Tiny, make_tiny, save_tiny
+
+__all__ = ["published"]
 
 
 @pytest.fixture(scope="session")

@@ -108,6 +108,15 @@ def test_missing_weights_are_not_made_up(tiny_folders: dict[str, Path], tmp_path
         load(folder)
 
 
+def test_weights_of_another_shape_are_not_made_up(tiny_folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_folders["D"], tmp_path / "other")
+    weights = load_file(folder / "model.safetensors")
+    weights["connector.norm.weight"] = weights["connector.norm.weight"][:-1].contiguous()
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match=r"1 of the weights .* connector\.norm\.weight: \(63,\) instead of \(64,\)"):
+        load(folder)
+
+
 def test_model_and_processor_must_belong_together(tiny_folders: dict[str, Path], tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_folders["D"], tmp_path / "mixed")
     for file in tiny_folders["X"].iterdir():

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageFile
 
 from nvlm.processing import ImageError, Limits, load_image
+from nvlm.processing.images import read_header
 
 RED = (255, 0, 0)
 
@@ -265,3 +266,13 @@ def test_a_bomb_is_refused_from_its_header(side: int, message: str) -> None:
 def test_limits_are_whole_numbers(value: Any) -> None:
     with pytest.raises(ValueError, match=r"the limit 'frames' is .* must be a whole number of at least 1"):
         Limits(frames=value)
+
+
+def test_a_header_is_read_without_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 8
+    data = encoded(Image.new("RGB", (60, 40)), "JPEG", exif=exif)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
+    assert read_header(data) == ("JPEG", 40, 60)
+    with pytest.raises(ImageError, match="limit 'pixels'"):
+        read_header(data, Limits(pixels=1000))

@@ -126,6 +126,19 @@ def test_grids_in_place_of_pictures_give_the_same_batch_without_pixels(architect
     assert all(torch.equal(laid_out[name], pictured[name]) for name in pictured)
 
 
+def test_a_prompt_for_pictures_that_were_cut_already() -> None:
+    made_by = processor("H")
+    options = {"add_generation_prompt": True, "tokenize": True, "return_dict": True}
+    pictured = made_by.apply_chat_template([user(picture(2, 1), "What?")], **options)
+    laid_out = made_by.apply_chat_template([user(None, "What?")], grids=[[(2, 1)]], **options)
+    assert set(pictured) - set(laid_out) == {"pixel_values"}
+    assert all(torch.equal(laid_out[name], pictured[name]) for name in laid_out)
+    with pytest.raises(ValueError, match="grids are given for 2 rows, but there are 1 conversations"):
+        made_by.apply_chat_template([user(None, "What?")], grids=[[(2, 1)], []], **options)
+    with pytest.raises(ValueError, match="only 100 fit"):
+        made_by.apply_chat_template([user(None, "What?" * 200)], grids=[[(2, 1)]], max_length=100, **options)
+
+
 def test_without_a_thumbnail() -> None:
     batch = processor("D", thumbnail=False).encode([[user(picture(2, 1), picture(), "x")]])
     assert batch["sequence_views"].tolist() == [[0, 1, 2]]

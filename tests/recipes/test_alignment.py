@@ -39,14 +39,27 @@ def test_small_print_of_the_thumbnail_is_unreadable():
     assert not (shown[:-1] == UNREADABLE).any()
 
 
-def test_the_loss_is_zero_at_the_embeddings_and_ignores_the_unreadable():
-    embeddings = torch.randn(10, 4)
-    shown = torch.tensor([[[3, 5], [NOTHING, NOTHING], [UNREADABLE, NOTHING]]])
-    projected = torch.stack([embeddings[[3, 5]].mean(0), embeddings[7], torch.full((4,), 9.0)])[None]
+def test_the_loss_is_nothing_at_the_embeddings_and_ignores_the_unreadable():
+    embeddings = 20 * torch.eye(10)
+    shown = torch.tensor([[[3, 3], [NOTHING, NOTHING], [UNREADABLE, NOTHING]]])
+    projected = torch.stack([embeddings[3], embeddings[7], torch.full((10,), 9.0)])[None]
     assert alignment_loss(projected, shown, embeddings, blank=7) == 0
-    off = projected.clone()
-    off[0, 0] += 1
-    assert alignment_loss(off, shown, embeddings, blank=7) > 0
+    for place in (0, 1):
+        off = projected.clone()
+        off[0, place] = embeddings[5]
+        assert alignment_loss(off, shown, embeddings, blank=7) > 1
+
+
+def test_a_token_that_shows_two_words_is_half_each():
+    embeddings = torch.eye(10)
+    shown = torch.tensor([[[3, 5]]])
+    losses = {
+        name: alignment_loss(projected.reshape(1, 1, 10), shown, embeddings, blank=7)
+        for name, projected in {
+            "both": embeddings[[3, 5]].mean(0), "one": embeddings[3], "another": embeddings[8]
+        }.items()
+    }  # fmt: skip
+    assert losses["both"] < losses["one"] < losses["another"]
 
 
 def test_a_blank_picture_has_nothing_to_show():

@@ -20,6 +20,7 @@ def tiny_recipe() -> NanoRecipe:
         recipe,
         vision=replace(recipe.vision, steps=2, batch=2),
         language=replace(recipe.language, steps=2, batch=4),
+        align=replace(recipe.align, steps=2, batch=4),
         pretrain=replace(recipe.pretrain, steps=2, batch=6),
         sft=replace(recipe.sft, steps=3, batch=6),
     )
@@ -48,6 +49,7 @@ def test_each_architecture_is_made_from_the_same_backbones(run: NanoRun, archite
     assert len(losses(run.folder / architecture.lower() / "sft")) == 3
     card = (folder / "README.md").read_text()
     assert f"nvlm train nano --arch {architecture.lower()}" in card
+    assert "| alignment: connector | 2 x 4 |" in card
     assert "| SFT: the new parts and the language model | 3 x 6 |" in card
     assert "| chart/value | " in card
     with pytest.raises(FileExistsError, match="--resume"):  # a second run

@@ -98,7 +98,7 @@ def _plan(args: argparse.Namespace) -> "Plan":
         stages[name] = [plan_stage(model, workload, gpu, args.gpus, rate, precision) for workload in workloads]
         if recipe.measured is not None and args.stage in (recipe.measured.stage, "all"):
             comparisons[name] = compare(model, recipe.measured, getattr(recipe, recipe.measured.stage).trainable)
-    return Plan(args.recipe, gpu, args.gpus, rate, recipes, stages, comparisons)
+    return Plan(args.recipe, gpu, args.gpus, rate, precision, recipes, stages, comparisons)
 
 
 def _recipe(args: argparse.Namespace, architecture: str) -> "Recipe":

@@ -10,6 +10,7 @@ from PIL import Image
 from transformers.feature_extraction_utils import BatchFeature
 
 from nvlm.data.sample import Message
+from nvlm.inference.placement import input_device
 from nvlm.modeling import NVLMForConditionalGeneration
 from nvlm.processing import NVLMProcessor
 from nvlm.processing.images import ImageSource
@@ -85,8 +86,12 @@ def prepare(
     processor: NVLMProcessor,
     conversations: Sequence[Sequence[Message]],
     max_new_tokens: int = MAX_NEW_TOKENS,
+    max_tiles: int | None = None,
 ) -> BatchFeature:
     """Conversations as inputs of `generate`, on the model's device, with room for the answers.
+
+    Args:
+        max_tiles: of each picture, in place of the processor's setting.
 
     Raises:
         ImageError: a picture that cannot be used.
@@ -105,8 +110,9 @@ def prepare(
         tokenize=True,
         return_dict=True,
         max_length=context - max_new_tokens,
+        max_tiles=max_tiles,
     )
-    batch: BatchFeature = inputs.to(model.device)
+    batch: BatchFeature = inputs.to(input_device(model))
     return batch
 
 
@@ -129,6 +135,22 @@ def complete(
     Raises:
         ValueError: options that ask for more than one answer per question.
     """
+    written = write(model, processor, inputs, max_new_tokens, **options)
+    return [text.strip() for text in processor.post_process_image_text_to_text(written)]
+
+
+def write(
+    model: NVLMForConditionalGeneration,
+    processor: NVLMProcessor,
+    inputs: BatchFeature,
+    max_new_tokens: int = MAX_NEW_TOKENS,
+    **options: Any,
+) -> torch.Tensor:
+    """The tokens int64 (B, N) that the model writes after each row of prepared inputs, padded on the right.
+
+    Raises:
+        ValueError: options that ask for more than one answer per question.
+    """
     settings = generation_settings(model, processor, max_new_tokens, **options)
     if settings.get("num_return_sequences", 1) != 1:
         raise ValueError(
@@ -136,9 +158,9 @@ def complete(
             "model.generate for several"
         )
     with torch.inference_mode():
-        output = model.generate(**inputs, **settings)  # type: ignore[misc]
-    written = output[:, inputs["input_ids"].shape[1] :]
-    return [text.strip() for text in processor.post_process_image_text_to_text(written)]
+        output: Any = model.generate(**inputs, **settings)  # type: ignore[misc]
+    written: torch.Tensor = output[:, inputs["input_ids"].shape[1] :]
+    return written
 
 
 def generation_settings(

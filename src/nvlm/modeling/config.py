@@ -1,11 +1,14 @@
 """The configuration of the model family: two backbones, one architecture, and what the paper leaves open as values."""
 
+import copy
+import os
 from typing import Any, ClassVar
 
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
 from nvlm.modeling.architectures import Architecture, find_architecture
+from nvlm.modeling.layouts import HUB_OPTIONS, LAYOUTS, find_layout
 from nvlm.modeling.vision import grid_size, image_size
 
 __all__ = ["NVLMConfig"]
@@ -33,6 +36,8 @@ class NVLMConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
         cross_attention_warm_start: new cross-attention starts as a copy of its own layer's self-attention.
         cross_attention_feed_forward: an own, also gated, feed-forward after cross-attention (Flamingo's form).
         cross_attention_qk_norm: RMS norm of every head's queries and keys.
+        published: for a model that came from NVIDIA's layout, what that layout holds and this configuration has no
+            place for; see `nvlm.checkpoints.published_config`.
     """
 
     model_type = "nvlm"
@@ -57,12 +62,37 @@ class NVLMConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
     cross_attention_warm_start: bool = False
     cross_attention_feed_forward: bool = False
     cross_attention_qk_norm: bool = True
+    published: dict[str, Any] | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
         find_architecture(self.architecture)
         if self.projector_layers not in (None, 1, 2):
             raise ValueError(f"projector_layers is {self.projector_layers}: the projector has 1 or 2 linear layers")
+
+    @classmethod
+    def get_config_dict(
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The contents of config.json; those of another layout, NVIDIA's, as ours."""
+        found, rest = super().get_config_dict(pretrained_model_name_or_path, **kwargs)
+        layout = LAYOUTS.get(str(found.get("model_type")))
+        if layout is None:
+            return found, rest
+        options = {name: kwargs[name] for name in HUB_OPTIONS if name in kwargs}
+        return layout.own_config(found, str(pretrained_model_name_or_path), **options), rest
+
+    def with_slots_of(self, source: str, **kwargs: Any) -> "NVLMConfig":
+        """This configuration with the slot token that a folder or hub id in another layout, its tokenizer, names.
+
+        AutoConfig reads config.json without knowing where the other files are, so it may not have found it.
+        """
+        if self.published is None or find_layout(source, **kwargs) is None:
+            return self
+        options = {name: kwargs[name] for name in HUB_OPTIONS if name in kwargs}
+        config = copy.deepcopy(self)
+        config.image_token_id = NVLMConfig.get_config_dict(source, **options)[0]["image_token_id"]
+        return config
 
     @property
     def places(self) -> Architecture:

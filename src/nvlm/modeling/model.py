@@ -1,7 +1,9 @@
 """NVLM: what D, X and H share, which is all of it (figure 3 of the paper)."""
 
 import copy
-from typing import Any, cast
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +21,7 @@ from nvlm.modeling.decoder import CrossAttentionDecoderLayer, add_cross_attentio
 from nvlm.modeling.generation import ImageGenerationMixin
 from nvlm.modeling.loss import predicting_rows, supervised_loss
 from nvlm.modeling.masks import Memory, may_read
+from nvlm.modeling.packed import Lengths, attention_inputs, check_labels, sample_lengths
 from nvlm.modeling.placement import (
     check_indices,
     check_places,
@@ -27,9 +30,13 @@ from nvlm.modeling.placement import (
     gather_memory,
     keys_per_row,
 )
+from nvlm.modeling.tensor_parallel import tensor_parallel_plan
 from nvlm.modeling.vision import encode, grid_size
 
-__all__ = ["NVLMForConditionalGeneration"]
+__all__ = ["CARD_NAMES", "NVLMForConditionalGeneration"]
+
+CARD_NAMES = {"mlp1": "connector"}
+"""What the model card of NVLM-D-72B calls a module in a device map, where our name is another."""
 
 
 class NVLMForConditionalGeneration(ImageGenerationMixin, PreTrainedModel):  # type: ignore[no-untyped-call]
@@ -56,6 +63,9 @@ class NVLMForConditionalGeneration(ImageGenerationMixin, PreTrainedModel):  # ty
     _can_compile_fullgraph = True
     _skip_keys_device_placement = ("past_key_values",)  # type: ignore[assignment]
 
+    chat: ClassVar[Callable[..., Any]]
+    """The model card's call; `import nvlm` puts `nvlm.inference.model_card.chat` here."""
+
     def __init__(
         self,
         config: NVLMConfig,
@@ -71,7 +81,20 @@ class NVLMForConditionalGeneration(ImageGenerationMixin, PreTrainedModel):  # ty
         self.language_model = language_model or AutoModelForCausalLM.from_config(config.text_config)  # type: ignore[no-untyped-call]
         self._add_cross_attention()
         self.post_init()  # type: ignore[no-untyped-call]
+        self._tp_plan = tensor_parallel_plan(self)
         self._never_generate_slots()
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, device_map: Any = None, use_flash_attn: bool = False, **kwargs: Any) -> Any:
+        """As of any transformers model; `use_flash_attn` and names in a device map also as the model card has them."""
+        if use_flash_attn:
+            kwargs.setdefault("attn_implementation", "flash_attention_2")
+        if isinstance(device_map, Mapping):
+            device_map = {CARD_NAMES.get(name, name): device for name, device in device_map.items()}
+        source = args[0] if args else kwargs.get("pretrained_model_name_or_path")
+        if source is not None and isinstance(config := kwargs.get("config"), NVLMConfig):
+            kwargs["config"] = config.with_slots_of(str(source), **kwargs)
+        return super().from_pretrained(*args, device_map=device_map, **kwargs)
 
     @classmethod
     def from_backbones(
@@ -126,6 +149,23 @@ class NVLMForConditionalGeneration(ImageGenerationMixin, PreTrainedModel):  # ty
         if 0 <= self.config.image_token_id < self.config.text_config.vocab_size:
             suppressed = {*(self.generation_config.suppress_tokens or ()), self.config.image_token_id}
             self.generation_config.suppress_tokens = sorted(suppressed)
+
+    def adjust_generation_fn(self, *args: Any, **kwargs: Any) -> None:
+        """Take over generation_config.json; slots stay suppressed, also where the file does not know of them."""
+        super().adjust_generation_fn(*args, **kwargs)  # type: ignore[misc]
+        self._never_generate_slots()
+
+    def save_pretrained(  # type: ignore[override]
+        self, save_directory: str | os.PathLike[str], *, save_original_format: bool = False, **kwargs: Any
+    ) -> None:
+        """Write a folder in this family's own layout, also of a model that was loaded from NVIDIA's.
+
+        Raises:
+            ValueError: `save_original_format`, which would put NVIDIA's tensors beside our configuration.
+        """
+        if save_original_format:
+            raise ValueError("save_pretrained writes this family's own layout; nvlm convert writes NVIDIA's from that")
+        super().save_pretrained(save_directory, save_original_format=False, **kwargs)
 
     def cross_attentions(self) -> list[GatedCrossAttention]:
         """The cross-attention branches, from the first layer to the last."""
@@ -193,7 +233,9 @@ class NVLMForConditionalGeneration(ImageGenerationMixin, PreTrainedModel):  # ty
 
         Args:
             input_ids: (B, S); `image_token_id` reserves one place per image token.
-            attention_mask: (B, S).
+            attention_mask: (B, S). Packed rows come without it.
+            position_ids: (B, S); where they begin anew inside a row, the next sample of a packed row begins. Samples do
+                not see each other, and there is no cache.
             pixel_values: (V, 3, T, T) every view of the batch.
             image_features: (V, grid², C) instead of `pixel_values`: what `get_image_features` gave.
             sequence_views: (B, I) the views that stand in the sequence, in slot order; -1 pads (D, H).
@@ -212,13 +254,20 @@ class NVLMForConditionalGeneration(ImageGenerationMixin, PreTrainedModel):  # ty
         check_places(self.config.architecture, has_images, sequence_views, memory_views, memory_tag_ids)
         features = self._project(pixel_values, image_features, sequence_views, memory_views)
         inputs_embeds = self._embed(input_ids, inputs_embeds, features, sequence_views, past_key_values)
+        cached = use_cache or past_key_values is not None
+        lengths = sample_lengths(position_ids, attention_mask, cached, len(inputs_embeds))
         if use_cache is None:
-            use_cache = labels is None and getattr(self.config.text_config, "use_cache", True)
+            use_cache = labels is None and lengths is None and getattr(self.config.text_config, "use_cache", True)
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config.text_config)
-        memory = self._memory(features, memory_views, memory_tag_ids, cross_attention_mask, past_key_values)
+        memory = self._memory(features, memory_views, memory_tag_ids, cross_attention_mask, past_key_values, lengths)
         if memory is not None:
             kwargs["memory"] = memory
+        own_sample = {"attention_mask": attention_mask}
+        if lengths is not None:
+            own_sample |= attention_inputs(self.language_model.config, lengths, inputs_embeds.device)
+            if labels is not None:
+                check_labels(labels, lengths)
 
         keep: int | Tensor = 0
         if labels is None:
@@ -227,11 +276,11 @@ class NVLMForConditionalGeneration(ImageGenerationMixin, PreTrainedModel):  # ty
             keep = predicting_rows(labels)
         outputs: CausalLMOutputWithPast = self.language_model(
             inputs_embeds=inputs_embeds,
-            attention_mask=attention_mask,
             position_ids=position_ids,
             past_key_values=past_key_values,
             use_cache=use_cache,
             logits_to_keep=keep,
+            **own_sample,
             **kwargs,
         )
         if labels is not None:
@@ -297,6 +346,7 @@ class NVLMForConditionalGeneration(ImageGenerationMixin, PreTrainedModel):  # ty
         memory_tag_ids: Tensor | None,
         cross_attention_mask: Tensor | None,
         cache: Cache | None,
+        lengths: Lengths | None,
     ) -> Memory | None:
         """What the cross-attention layers read and who reads it; None when no row has a view in memory."""
         if memory_views is None or memory_views.shape[1] == 0:
@@ -323,5 +373,5 @@ class NVLMForConditionalGeneration(ImageGenerationMixin, PreTrainedModel):  # ty
                 f"memory_views names {wanted} keys per row but the cache holds {held}; "
                 "were the prompt's pixel_values or image_features left out?"
             )
-        mask, readers = may_read(cross_attention_mask, memory_tag_ids, tokens)
+        mask, readers = may_read(cross_attention_mask, memory_tag_ids, tokens, lengths)
         return Memory(states, mask, readers)

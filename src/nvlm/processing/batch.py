@@ -6,20 +6,40 @@ a tag.
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nvlm.processing.layout import Row
+from nvlm.processing.layout import Bools, Ints
+from nvlm.processing.tags import View
 
 IGNORED = -100
 """The label of a token that is not supervised."""
 
 
+class LaidOut(Protocol):
+    """What becomes a row of a batch: one sample (`Row`), or several that share it (`PackedRow`)."""
+
+    @property
+    def input_ids(self) -> Ints: ...
+    @property
+    def supervised(self) -> Bools: ...
+    @property
+    def all_views(self) -> tuple[View, ...]: ...
+    @property
+    def sequence_views(self) -> list[int]: ...
+    @property
+    def memory_views(self) -> list[int]: ...
+    @property
+    def memory_tags(self) -> list[str]: ...
+    def __len__(self) -> int: ...
+    def readable(self) -> Bools: ...
+
+
 def collate(
-    rows: Sequence[Row],
+    rows: Sequence[LaidOut],
     *,
     pad_token_id: int,
     padding_side: str,
@@ -58,7 +78,7 @@ def collate(
     return {name: torch.from_numpy(values) for name, values in batch.items()}
 
 
-def _view_indices(rows: Sequence[Row]) -> dict[str, NDArray[Any]]:
+def _view_indices(rows: Sequence[LaidOut]) -> dict[str, NDArray[Any]]:
     """The rows' view numbers as indices into the views of the batch."""
     firsts = [0, *accumulate(len(row.all_views) for row in rows)]
     indices: dict[str, NDArray[Any]] = {}
@@ -72,7 +92,7 @@ def _view_indices(rows: Sequence[Row]) -> dict[str, NDArray[Any]]:
 
 
 def _memory(
-    rows: Sequence[Row], places: Sequence[slice], views: int, length: int, tag_ids: Callable[[str], list[int]]
+    rows: Sequence[LaidOut], places: Sequence[slice], views: int, length: int, tag_ids: Callable[[str], list[int]]
 ) -> dict[str, NDArray[Any]]:
     """Who reads which memory view, and the tags that stand in memory."""
     mask = np.zeros((len(rows), length, views), np.bool_)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ ImageSource: TypeAlias = Image.Image | str | os.PathLike[str] | bytes | bytearra
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 """What is decoded. JPEG includes the multi-picture files of phones (MPO), of which the main picture is taken."""
 
+T = TypeVar("T")
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 _PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 
@@ -50,6 +51,14 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
+class Header(NamedTuple):
+    """What a picture's file says of itself: Pillow's name of the format, width and height of the upright picture."""
+
+    format: str
+    width: int
+    height: int
+
+
 def _check(limit: str, found: int, allowed: int, unit: str, hint: str = "") -> None:
     if found > allowed:
         raise ImageError(f"the picture has {found:,} {unit}, more than the limit {limit!r} of {allowed:,}{hint}")
@@ -69,13 +78,32 @@ def load_image(source: ImageSource, limits: Limits = DEFAULT_LIMITS) -> Image.Im
     if isinstance(source, np.ndarray):
         return _finish(_from_array(source, limits), limits)
     if isinstance(source, bytes | bytearray | memoryview):
-        return _finish(_from_bytes(bytes(source), limits), limits)
+        return _finish(open_image(bytes(source), limits), limits)
     if isinstance(source, str | os.PathLike):
         return _from_path(os.fspath(source), limits)
     raise ImageError(
         f"a picture must be a Pillow image, a path, bytes or a numpy array, not {type(source).__module__}."
         f"{type(source).__qualname__}"
     )
+
+
+def read_header(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Header:
+    """The header of a picture's file, checked against the limits without decoding the picture.
+
+    Raises:
+        ImageError: no picture, an animation, or over one of the limits.
+    """
+    image = open_image(data, limits)
+    _check_size(image, limits)
+    return _guarded(lambda: _header(image, limits))
+
+
+def _header(image: Image.Image, limits: Limits) -> Header:
+    _check_frames(image, limits)
+    known = image.format != "PNG" or "exif" in image.info  # Pillow decodes a PNG to look for EXIF behind the pixels
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1) if known else 1
+    width, height = image.size
+    return Header(str(image.format), *((height, width) if orientation in (5, 6, 7, 8) else (width, height)))
 
 
 def _from_path(name: str, limits: Limits) -> Image.Image:
@@ -90,17 +118,22 @@ def _from_path(name: str, limits: Limits) -> Image.Image:
         raise ImageError(f"the picture {name!r} {what}")
     _check("bytes", path.stat().st_size, limits.bytes, "bytes")
     try:
-        return _finish(_from_bytes(path.read_bytes(), limits), limits)
+        return _finish(open_image(path.read_bytes(), limits), limits)
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from error
 
 
-def _from_bytes(data: bytes, limits: Limits) -> Image.Image:
+def open_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
+    """A picture's file, opened but not decoded: `load_image` does that, with the other limits.
+
+    Raises:
+        ImageError: no picture, or over the limit of bytes.
+    """
     _check("bytes", len(data), limits.bytes, "bytes")
     return _guarded(lambda: Image.open(io.BytesIO(data), formats=FORMATS), len(data))
 
 
-def _guarded(decode: Callable[[], Image.Image], size: int | None = None) -> Image.Image:
+def _guarded(decode: Callable[[], T], size: int | None = None) -> T:
     """Run a step of Pillow's decoding; whatever a broken or hostile file makes it raise becomes an `ImageError`."""
     held = "" if size is None else f" ({size:,} bytes)"
     try:
@@ -137,21 +170,28 @@ def _from_array(array: NDArray[np.generic], limits: Limits) -> Image.Image:
 
 def _finish(image: Image.Image, limits: Limits) -> Image.Image:
     """Check what the header says, decode, turn upright, convert to RGB."""
+    _check_size(image, limits)
+    return _guarded(lambda: _decode(image, limits))
+
+
+def _check_size(image: Image.Image, limits: Limits) -> None:
     width, height = image.size
     if width < 1 or height < 1:
         raise ImageError(f"a picture of {width}x{height} pixels has nothing to show; both sides must be at least 1")
     allowed = min(limits.pixels, Image.MAX_IMAGE_PIXELS or limits.pixels)
     _check("pixels", width * height, allowed, "pixels", f" ({width}x{height}); make it smaller first")
-    return _guarded(lambda: _decode(image, limits))
 
 
 def _decode(image: Image.Image, limits: Limits) -> Image.Image:
-    if (
-        image.format != "MPO"
-    ):  # the further pictures of a phone's multi-picture file are depth and gain maps, no animation
-        frames = getattr(image, "n_frames", 1)
-        _check("frames", frames, limits.frames, "frames", "; take one frame of the animation, or one page, first")
+    _check_frames(image, limits)
     return _to_rgb(_upright(image))
+
+
+def _check_frames(image: Image.Image, limits: Limits) -> None:
+    if image.format == "MPO":  # the further pictures of a phone's multi-picture file are depth and gain maps
+        return
+    frames = getattr(image, "n_frames", 1)
+    _check("frames", frames, limits.frames, "frames", "; take one frame of the animation, or one page, first")
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -4,7 +4,7 @@ Legend: S tokens of the row, M views in memory, V views of the row.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from typing import TypeAlias
@@ -68,6 +68,17 @@ class Row:
         place = np.full(len(self.all_views) + 1, -1)  # view → its place in memory; the last entry serves view -1
         place[self.memory_views] = np.arange(len(self.memory_views))
         return readable_views(place[self.tag_view], self.seen, len(self.memory_views))
+
+    def part(self, first: int, last: int) -> "Row":
+        """Tokens `first` to `last` - 1 as a row of its own, which knows nothing of the others.
+
+        Raises:
+            ValueError: the row has images; what follows an image would no longer see it.
+        """
+        if self.views:
+            raise ValueError(f"only a row of text can be split, but this one has {len(self.views)} images")
+        names = ("input_ids", "supervised", "slot_view", "tag_view", "seen")
+        return replace(self, **{name: getattr(self, name)[first:last] for name in names})
 
 
 def readable_views(own: Ints, seen: Ints, count: int) -> Bools:

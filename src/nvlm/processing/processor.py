@@ -1,5 +1,6 @@
 """`NVLMProcessor`: messages with images → the model's batch. The one way in for training, evaluation and serving."""
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import accumulate, chain
@@ -13,6 +14,7 @@ from transformers.feature_extraction_utils import BatchFeature
 from transformers.processing_utils import ProcessorMixin
 
 from nvlm.modeling.architectures import find_architecture
+from nvlm.modeling.layouts import find_layout
 from nvlm.processing import chat
 from nvlm.processing.batch import collate
 from nvlm.processing.budget import note_lowered, tile_budget
@@ -20,6 +22,7 @@ from nvlm.processing.chat import CHATML, IMAGE_MARK, PLACEHOLDER, SPLIT_MARK, Me
 from nvlm.processing.image_processor import NVLMImageProcessor
 from nvlm.processing.images import ImageSource
 from nvlm.processing.layout import Row, lay_out, segments_of
+from nvlm.processing.packed import PackedRow, collate_packed
 from nvlm.processing.tags import Tags, views_of
 from nvlm.processing.tiling import Grid
 
@@ -60,7 +63,7 @@ class NVLMProcessor(ProcessorMixin):
         chat_template: str | None = None,
     ) -> None:
         _check_settings(tokenizer, architecture, tokens_per_view, tag_format, tags_tokenized, image_token, max_length)
-        template = _template(tokenizer, chat_template)
+        template = find_template(tokenizer, chat_template)
         super().__init__(image_processor, tokenizer, chat_template=template)  # type: ignore[no-untyped-call]
         self.architecture = architecture
         self.tokens_per_view = tokens_per_view
@@ -71,6 +74,14 @@ class NVLMProcessor(ProcessorMixin):
         self.max_length = max_length
         self._special = chat.special_pattern(_control_tokens(tokenizer, template))
         self._known: dict[str, list[int]] = {}
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> Any:  # type: ignore[override]
+        """The processor of a folder or hub id, as it was saved; of another layout, NVIDIA's, what goes with it."""
+        layout = find_layout(str(pretrained_model_name_or_path), **kwargs)
+        if layout is not None:
+            return layout.processor(str(pretrained_model_name_or_path), **kwargs)
+        return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
 
     @property
     def image_token_id(self) -> int:
@@ -145,6 +156,37 @@ class NVLMProcessor(ProcessorMixin):
         self._check_length(row, self._limit(max_length))
         return row
 
+    def encode_packed(
+        self, rows: Sequence[Sequence[Row]], views: Sequence[NDArray[np.uint8]] = (), *, supervise: bool = True
+    ) -> BatchFeature:
+        """Samples that `layout` laid out, several to a row, as a training batch.
+
+        Args:
+            rows: for each row of the batch its samples, as `nvlm.data.packing` planned them.
+            views: the views of every image in the order of rows, samples and images, each uint8 (views, T, T, 3). Left
+                out to train on stored features, which then come in that order as `image_features`.
+            supervise: add `labels`.
+
+        Returns:
+            The batch that `collate_packed` describes, and `pixel_values` float32 (V, 3, T, T) where there are views.
+
+        Raises:
+            ValueError: no row, a row without a sample, or another number of views than the samples have.
+        """
+        packed = [PackedRow(tuple(samples)) for samples in rows]
+        if not packed:
+            raise ValueError("a batch needs at least one row")
+        wanted, given = sum(len(row.all_views) for row in packed), sum(map(len, views))
+        if len(views) and given != wanted:
+            raise ValueError(
+                f"the samples were laid out for {wanted} views but {given} are given; "
+                "were the pictures cut by other grids than those of the layout?"
+            )
+        batch = collate_packed(packed, pad_token_id=self.pad_token_id, supervise=supervise, tag_ids=self._tag_ids)
+        if given:
+            batch["pixel_values"] = self.image_processor.normalise(np.concatenate(views))
+        return BatchFeature(batch)
+
     def apply_chat_template(  # type: ignore[override]
         self,
         conversation: Conversation | Sequence[Conversation],
@@ -158,6 +200,7 @@ class NVLMProcessor(ProcessorMixin):
         padding_side: str = "left",
         max_tiles: int | None = None,
         max_length: int | None = None,
+        grids: Sequence[Sequence[tuple[int, int]]] | None = None,
         processor_kwargs: dict[str, Any] | None = None,
         **variables: Any,
     ) -> Any:
@@ -169,6 +212,7 @@ class NVLMProcessor(ProcessorMixin):
         Args:
             tokenize: give tensors, padded on `padding_side`; else the prompt string, with `<image>` where images stand.
             return_dict: give the whole batch; else its `input_ids`.
+            grids: as in `encode`, for pictures that were cut into views already.
             processor_kwargs: `padding_side`, `max_tiles` and `max_length` as transformers' pipeline passes them.
             variables: of the chat template.
 
@@ -197,7 +241,10 @@ class NVLMProcessor(ProcessorMixin):
             return texts if batched else texts[0]
         _check_tensors(return_tensors)
         options = {"padding_side": padding_side, "max_tiles": max_tiles, "max_length": max_length}
-        batch = self._pictured_batch(prompts, **options | (processor_kwargs or {}))
+        if grids is not None:
+            batch = self._gridded_batch([prompt for prompt, _ in prompts], grids, padding_side, max_length)
+        else:
+            batch = self._pictured_batch(prompts, **options | (processor_kwargs or {}))
         return batch if return_dict else batch["input_ids"]
 
     def __call__(
@@ -285,6 +332,20 @@ class NVLMProcessor(ProcessorMixin):
         done = [self._pictured_row(prompt, images, wanted, limit) for prompt, images in prompts]
         views = list(chain.from_iterable(views for _, views in done))
         return self._collate([row for row, _ in done], views, padding_side, supervise)
+
+    def _gridded_batch(
+        self,
+        prompts: Sequence[Prompt],
+        grids: Sequence[Sequence[tuple[int, int]]],
+        padding_side: str,
+        max_length: int | None,
+    ) -> BatchFeature:
+        if len(grids) != len(prompts):
+            raise ValueError(f"grids are given for {len(grids)} rows, but there are {len(prompts)} conversations")
+        rows = [self._row(prompt, [Grid(*grid) for grid in own]) for prompt, own in zip(prompts, grids, strict=True)]
+        for row in rows:
+            self._check_length(row, self._limit(max_length))
+        return self._collate(rows, [], padding_side, supervise=False)
 
     def _pictured_row(
         self, prompt: Prompt, images: Sequence[Any], wanted: int, limit: int
@@ -390,7 +451,12 @@ def _check_settings(
         )
 
 
-def _template(tokenizer: PreTrainedTokenizerBase, given: str | None) -> str:
+def find_template(tokenizer: PreTrainedTokenizerBase, given: str | None = None) -> str:
+    """The chat template: the one given, else ChatML if the tokenizer has its tokens, else the tokenizer's own.
+
+    Raises:
+        ValueError: there is none, or several.
+    """
     if isinstance(given, dict):
         raise ValueError(f"chat_template holds several templates ({', '.join(given)}); give the text of one")
     if given is not None:

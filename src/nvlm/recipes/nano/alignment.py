@@ -18,6 +18,8 @@ from nvlm.data.synthetic.tokenizer import SPACE
 from nvlm.recipes.nano.sizes import DOWNSAMPLE, PATCH_SIZE, TILE_SIZE
 
 NOTHING, UNREADABLE = -1, -2
+SHARPNESS = 4.0
+"""Of the distances by which an image token is named."""
 EMPTY_WEIGHT = 0.25
 """Weight of image tokens that show nothing."""
 
@@ -43,7 +45,11 @@ def shown_tokens(marks: list[Mark], columns: int, rows: int, tokenizer: PreTrain
 
 
 def alignment_loss(projected: Tensor, shown: Tensor, embeddings: Tensor, blank: int) -> Tensor:
-    """Squared distance of image tokens to the mean embedding of what they show, in units of an embedding's own.
+    """How far image tokens are from the embeddings of what they show, and how hard to tell from other embeddings.
+
+    The first term is the squared distance to the mean embedding of what a token shows, in units of an embedding's own.
+    The second is the cross-entropy of naming what it shows by its distance to every embedding of the vocabulary:
+    without it, tokens settle at the mean of all words.
 
     Args:
         projected: (V, N, D) image tokens.
@@ -52,13 +58,17 @@ def alignment_loss(projected: Tensor, shown: Tensor, embeddings: Tensor, blank: 
         blank: the token whose embedding stands for nothing. Zero would not do: the decoder's first norm blows small
             vectors up to the size of words.
     """
-    present = (shown >= 0).unsqueeze(-1)
-    target = (embeddings[shown.clamp(min=0)] * present).sum(2) / present.sum(2).clamp(min=1)
-    shows = (shown >= 0).any(-1)
-    target = torch.where(shows.unsqueeze(-1), target, embeddings[blank])
+    present = shown >= 0
+    shows = present.any(-1)
     weight = torch.where(shows, 1.0, EMPTY_WEIGHT) * ~((shown == UNREADABLE).any(-1) & ~shows)
+    named = torch.where(shows.unsqueeze(-1), shown, torch.full_like(shown, blank)).clamp(min=0)
+    share = torch.where(shows.unsqueeze(-1), present, torch.ones_like(present)).float()
+    share = share / share.sum(-1, keepdim=True)
+    target = (embeddings[named] * share.unsqueeze(-1)).sum(2)
     distance = (projected - target).square().sum(-1) / embeddings.square().sum(-1).mean()
-    return (distance * weight).sum() / weight.sum()
+    logits = SHARPNESS * (projected @ embeddings.T - embeddings.square().sum(-1) / 2)
+    surprise = -(logits.log_softmax(-1).gather(-1, named) * share).sum(-1)
+    return ((distance + surprise) * weight).sum() / weight.sum()
 
 
 def _by_token(patches: NDArray[np.int64]) -> NDArray[np.int64]:

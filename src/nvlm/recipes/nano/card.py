@@ -41,8 +41,9 @@ size and style together).
 {stages}
 
 The encoder and the language model of the first two rows are shared by nano-d, nano-x and nano-h, and so is the order of
-samples in the last two. Minutes are wall clock on a shared machine of two cores, one or two threads. Pretraining adds
-an alignment loss to the paper's: `recipes/nano/alignment.py` and decision 0020. Make it again with
+samples in the others. Minutes are wall clock on a shared machine of two cores, one or two threads. Alignment is no
+stage of the paper's, and its loss goes on beside the paper's in pretraining: `recipes/nano/alignment.py`, decision
+0034. Make it again with
 
 ```
 nvlm train nano --arch {name}
@@ -87,6 +88,7 @@ def write_card(
     stages = [
         ("vision encoder, dense labels", run / "vision"),
         ("language model, text only", run / "language"),
+        ("alignment: connector", run / name / "align"),
         (
             "pretraining: connector, cross-attention" if architecture != "D" else "pretraining: connector",
             run / name / "pretrain",

@@ -27,9 +27,6 @@ from nvlm.recipes.nano.vision import DenseReader, vision_batch, vision_scores
 from nvlm.training.loop import train
 from nvlm.training.stages import Stage
 
-ALIGNMENT_WEIGHT = 4.0
-"""Of the alignment loss against the next-token loss, in pretraining."""
-
 
 @dataclass(frozen=True)
 class NanoRecipe:
@@ -37,6 +34,7 @@ class NanoRecipe:
 
     Attributes:
         vision, language: the backbones' own stages.
+        align: the connector alone, before the paper's stages.
         pretrain, sft: the paper's two stages, the same for D, X and H.
         pictures: training pictures, encoded once by the frozen encoder and gone through as often as the steps ask.
         text_rows: text-only rows among the rows of an SFT batch.
@@ -45,6 +43,7 @@ class NanoRecipe:
 
     vision: Stage = stages.VISION
     language: Stage = stages.LANGUAGE
+    align: Stage = stages.ALIGN
     pretrain: Stage = stages.PRETRAIN
     sft: Stage = stages.SFT
     pictures: int = 30_000
@@ -125,14 +124,14 @@ class NanoRun:
         self, model: NVLMForConditionalGeneration, architecture: str, store: FeatureStore, resume: bool
     ) -> None:
         processor = build_processor(architecture)
-        for name, text in (("pretrain", 0), ("sft", self.recipe.text_rows)):
+        for name, text in (("align", 0), ("pretrain", 0), ("sft", self.recipe.text_rows)):
             shared: Stage = getattr(self.recipe, name)
             stage = stages.for_architecture(shared, architecture, bool(model.config.places.in_memory))
             train(
                 stage,
                 model,
-                MixedBatches(processor, store, stage.batch, text, shared.seed, aligned=name == "pretrain"),
-                lambda part: stage_loss(model, part),
+                MixedBatches(processor, store, stage.batch, text, shared.seed),
+                stage_loss(model, stages.ALIGNMENT_WEIGHTS[name]),
                 self.folder / architecture.lower() / name,
                 resume=resume,
             )
@@ -159,17 +158,23 @@ class NanoRun:
         return target
 
 
-def stage_loss(model: NVLMForConditionalGeneration, part: BatchFeature) -> Tensor:
-    """Next-token loss of a part, and in pretraining its share of the alignment loss."""
-    inputs = dict(part)
-    shown, share = inputs.pop("shown_tokens", None), inputs.pop("share", 0.0)
-    loss: Tensor = model(**inputs, use_cache=False).loss
-    if shown is None:
-        return loss
-    embeddings: Tensor = model.get_input_embeddings().weight.detach()  # type: ignore[operator]
-    projected = model.connector(inputs["image_features"])
-    aligned = alignment_loss(projected, shown, embeddings, blank=model.config.image_token_id)
-    return torch.add(loss, aligned, alpha=ALIGNMENT_WEIGHT * share)
+def stage_loss(model: NVLMForConditionalGeneration, alignment_weight: float | None) -> Callable[[BatchFeature], Tensor]:
+    """The loss of a part: the next-token loss and its share of the alignment loss, or the latter alone (``None``)."""
+
+    def loss(part: BatchFeature) -> Tensor:
+        inputs = dict(part)
+        shown, share = inputs.pop("shown_tokens", None), inputs.pop("share", 0.0)
+        aligned = torch.zeros(())
+        if shown is not None and alignment_weight != 0:
+            embeddings: Tensor = model.get_input_embeddings().weight.detach()  # type: ignore[operator]
+            projected = model.connector(inputs["image_features"])
+            aligned = share * alignment_loss(projected, shown, embeddings, blank=model.config.image_token_id)
+        if alignment_weight is None:
+            return aligned
+        next_token: Tensor = model(**inputs, use_cache=False).loss
+        return torch.add(next_token, aligned, alpha=alignment_weight)
+
+    return loss
 
 
 def build_model(

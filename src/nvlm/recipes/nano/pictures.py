@@ -93,8 +93,8 @@ def grid_of(problem: Problem) -> Grid:
 
 
 class _Row(NamedTuple):
-    """A conversation of a step: its length in tokens, its grids, its picture's index (``None``: text-only) and, for
-    alignment, what the picture's tokens show."""
+    """A conversation of a step: its length in tokens, its grids, its picture's index (``None``: text-only) and
+    what the picture's tokens show."""
 
     length: int
     messages: list[Message]
@@ -106,19 +106,19 @@ class _Row(NamedTuple):
 class MixedBatches:
     """Batches of pictures (as stored features) and text-only rows by step: the same samples for every architecture.
 
+    Parts with pictures hold ``shown_tokens``, what every image token shows, and ``share``, the part's share of the
+    step's pictures.
+
     Args:
         processor: of the architecture.
         store: features of all pictures.
         batch: rows of a step.
         text: how many of them are text-only.
         seed: of the order of pictures in each pass over the store.
-        aligned: add ``shown_tokens``, what every image token shows, and ``share``, the part's share of the step's rows.
     """
 
-    def __init__(
-        self, processor: NVLMProcessor, store: FeatureStore, batch: int, text: int, seed: int, aligned: bool = False
-    ) -> None:
-        self._processor, self._store, self._seed, self._aligned = processor, store, seed, aligned
+    def __init__(self, processor: NVLMProcessor, store: FeatureStore, batch: int, text: int, seed: int) -> None:
+        self._processor, self._store, self._seed = processor, store, seed
         self._batch, self._pictures, self._text = batch, batch - text, text
 
     def __call__(self, step: int) -> list[BatchFeature]:
@@ -140,7 +140,7 @@ class MixedBatches:
         problem = picture(index)
         messages, grids = to_sample(problem, str(index)).messages, [grid_of(problem)]
         shown = None
-        if self._aligned and problem.drawing is not None:
+        if problem.drawing is not None:
             shown = shown_tokens(problem.drawing.marks, *grids[0], self._processor.tokenizer)
         return _Row(len(self._processor.layout(messages, grids)), messages, grids, index, shown)
 
@@ -154,7 +154,7 @@ class MixedBatches:
             batch["image_features"] = torch.cat(features)
         shown = [row.shown for row in rows if row.shown is not None]
         if shown:
-            batch["shown_tokens"], batch["share"] = torch.cat(shown), len(rows) / self._batch
+            batch["shown_tokens"], batch["share"] = torch.cat(shown), len(shown) / self._pictures
         return batch
 
 

@@ -22,28 +22,41 @@ RECALL_STEPS = 320
 NEW_PARTS = ("connector.*", "language_model.*.cross_attention.*")
 """What pretraining trains in X and H; D has no cross-attention, and a pattern that matches nothing is an error."""
 
+ALIGN = Stage(
+    name="align",
+    trainable=("connector.*",),
+    steps=600,
+    batch=32,
+    peak_lr=4e-3,
+    final_lr=2e-4,
+    warmup=20,
+    steady=0.3,
+)
 PRETRAIN = Stage(
     name="pretrain",
     trainable=NEW_PARTS,
-    steps=250,
+    steps=150,
     batch=24,
-    peak_lr=2e-3,
-    final_lr=1e-3,
+    peak_lr=1e-3,
+    final_lr=5e-4,
     warmup=20,
-    matrix_lr=0.02,
+    matrix_lr=0.01,
     steady=0.5,
 )
 SFT = replace(
     PRETRAIN,
     name="sft",
     trainable=(*NEW_PARTS, "language_model.*"),
-    steps=2600,
+    steps=1500,
     warmup=50,
-    peak_lr=1.5e-3,
     final_lr=3e-5,
     matrix_lr=0.005,
     steady=0.4,
 )
+ALIGNMENT_WEIGHTS = {"align": None, "pretrain": 30.0, "sft": 0.0}
+"""Of the alignment loss against the next-token loss (``None``: alone). A frozen language model that has never seen a
+picture is surely wrong about it, and its gradients would pull image tokens away from words. See decision 0034."""
+
 TEXT_ROWS = 8
 """Text-only rows of a batch in SFT; the others are pictures. Pretraining sees pictures only (paper section 5.3)."""
 
