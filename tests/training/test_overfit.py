@@ -22,11 +22,11 @@ LANGUAGE = Stage(
 """The backbone comes first: it learns to read the words where they are written."""
 
 STAGES = {
-    "pretrain": Stage("pretrain", NEW_PARTS, steps=80, batch=3, peak_lr=2e-2, final_lr=2e-3, warmup=5, matrix_lr=0.05),
+    "pretrain": Stage("pretrain", NEW_PARTS, steps=200, batch=3, peak_lr=2e-2, final_lr=2e-3, warmup=5, matrix_lr=0.05),
     "sft": Stage(
         "sft",
         (*NEW_PARTS, "language_model.*"),
-        steps=80,
+        steps=200,
         batch=3,
         peak_lr=1e-2,
         final_lr=1e-3,
