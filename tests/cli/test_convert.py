@@ -130,7 +130,7 @@ def test_on_a_terminal_the_line_is_written_over(monkeypatch: pytest.MonkeyPatch)
     for seconds, done in ((0.0, 0), (0.1, 1), (60.0, 3), (240.0, 12)):
         now[0] = 100.0 + seconds
         line.show("writing", done * 10**9, 12 * 10**9)
-    line.end()
+    line.close()
     assert shown.getvalue().split("\r\x1b[2K") == [
         "",
         "writing  0.0 MB of 12.0 GB",
@@ -147,7 +147,7 @@ def test_elsewhere_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     for second in range(0, 100, 10):
         now[0] = 100.0 + second
         line.show("reading back", second * 10**8, 90 * 10**8)
-    line.end()
+    line.close()
     assert [text.split("  ")[1] for text in shown.getvalue().splitlines()] == [
         "3.0 GB of 9.0 GB", "6.0 GB of 9.0 GB", "9.0 GB of 9.0 GB",
     ]  # fmt: skip

@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+from nvlm.data.status_line import StatusLine, clock
+
 EXAMPLE = """\
 examples:
   nvlm convert NVLM-D-72B mine/ --to nvlm          a folder that was downloaded, for training and everything here
@@ -55,11 +57,11 @@ def run(args: argparse.Namespace) -> int:
     try:
         done = convert(source, args.target, args.to, args.shard_size, line.show)
     except KeyboardInterrupt:
-        line.end()
+        line.close()
         print("nvlm: interrupted; what is finished is kept, and the same command goes on from there", file=sys.stderr)
         return 130
     finally:
-        line.end()
+        line.close()
     kept = f", {done.kept} of them from before" if done.kept else ""
     files = "1 file" if done.shards == 1 else f"{done.shards} files"
     print(f"{args.target}: {done.tensors} tensors, {in_bytes(done.nbytes)} in {files}{kept}; read back and found equal")
@@ -70,39 +72,28 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-class Line:
-    """What is being done, on one line of a terminal; elsewhere a line now and then."""
+class Line(StatusLine):
+    """What is being done to how many bytes, how fast, and how long it takes."""
 
     def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._what, self._began, self._shown, self._first, self._open = "", 0.0, 0.0, 0, False
+        super().__init__()
+        self._what, self._first = "", 0
 
     def show(self, what: str, done: int, total: int) -> None:
         """Say that so many bytes are done."""
         now = time.monotonic()
         if what != self._what:
-            self.end()
-            self._what, self._began, self._first, self._shown = what, now, done, now if not self._terminal else 0.0
-        finished = done == total
-        if finished or now - self._shown >= (0.2 if self._terminal else 30):
-            self._shown = now
-            start = "\r\x1b[2K" if self._terminal else ""
-            self._open = self._terminal and not finished
-            print(start + self._text(done, total, now), end="" if self._open else "\n", file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        """Finish a line that is still open."""
-        if self._open:
-            print(file=sys.stderr, flush=True)
-            self._open = False
+            self.close()
+            self._what, self._began, self._first, self._shown = what, now, done, 0.0 if self._terminal else now
+        if self.due(now) or done == total:
+            self.say(self._text(done, total, now), keep=done == total)
 
     def _text(self, done: int, total: int, now: float) -> str:
         text = f"{self._what}  {in_bytes(done)} of {in_bytes(total)}"
         spent, moved = now - self._began, done - self._first
         if done == total or not moved or spent <= 0:
             return text
-        left = int(spent / moved * (total - done))
-        return f"{text}  {moved / spent / 1e6:,.0f} MB/s  {left // 3600}:{left % 3600 // 60:02d}:{left % 60:02d} left"
+        return f"{text}  {moved / spent / 1e6:,.0f} MB/s  {clock(spent / moved * (total - done))} left"
 
 
 def in_bytes(number: int) -> str:

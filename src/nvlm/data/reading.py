@@ -4,6 +4,7 @@ import gzip
 import json
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
@@ -48,10 +49,7 @@ def elements(path: Path, under: str | None = None) -> Iterator[Any]:
     Raises:
         ValueError: the file is no JSON, has another form, or lacks the key.
     """
-    with open_text(path) as file:
-        reader = _Reader(file, path)
-        if under is not None:
-            reader.enter(under)
+    with _opened(path, under) as reader:
         yield from reader.elements()
 
 
@@ -61,8 +59,8 @@ def values(path: Path) -> Iterator[Any]:
     Raises:
         ValueError: the file is no JSON.
     """
-    with open_text(path) as file:
-        yield from _Reader(file, path).values()
+    with _opened(path) as reader:
+        yield from reader.values()
 
 
 def entries(path: Path, under: str | None = None) -> Iterator[tuple[str, Any]]:
@@ -71,10 +69,7 @@ def entries(path: Path, under: str | None = None) -> Iterator[tuple[str, Any]]:
     Raises:
         ValueError: the file is no JSON, has another form, or lacks the key.
     """
-    with open_text(path) as file:
-        reader = _Reader(file, path)
-        if under is not None:
-            reader.enter(under)
+    with _opened(path, under) as reader:
         yield from reader.entries()
 
 
@@ -161,6 +156,16 @@ def tar_groups(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
         raise ValueError(f"{path} is no readable tar: {error}; was it copied only in part?") from error
     if parts:
         yield key, parts
+
+
+@contextmanager
+def _opened(path: Path, under: str | None = None) -> Iterator["_Reader"]:
+    """A reader of a JSON file, inside the value under a key where one is named."""
+    with open_text(path) as file:
+        reader = _Reader(file, path)
+        if under is not None:
+            reader.enter(under)
+        yield reader
 
 
 class _Reader:

@@ -19,7 +19,7 @@ from nvlm.inference.load import find_device, find_dtype, quiet
 from nvlm.modeling import NVLMForConditionalGeneration
 from nvlm.processing import NVLMProcessor
 from nvlm.processing.chat import marked, render, special_pattern
-from nvlm.processing.processor import find_template
+from nvlm.processing.settings import find_template
 
 AS_IT_STANDS = ("TokenizersBackend", "PreTrainedTokenizerFast")
 """Names of the class whose file holds all of the tokenizer."""

@@ -64,8 +64,8 @@ def load(
     place = _main_device(device, device_map)
     kind = find_dtype(dtype, place)
     source = find_source(str(name_or_folder))
-    _check_family(source)
-    options = _options(NVLMConfig.from_pretrained(source), place, kind, device_map, quantization, tensor_parallel)
+    config = _read_config(source)
+    options = _options(config, place, kind, device_map, quantization, tensor_parallel)
     silent = Path(source).parent == MODELS or not sys.stderr.isatty()
     with quiet(silent), _without_report(find_layout(source) is not None):
         model = _load_model(source, kind, options)
@@ -151,26 +151,27 @@ def _shipped(name: str) -> Path:
     return folder
 
 
-def _check_family(source: str) -> None:
-    """Refuse what is no model of this family, and a folder in NVIDIA's layout that does not hold all of it."""
+def _read_config(source: str) -> NVLMConfig:
+    """The configuration of a model of this family; a folder in NVIDIA's layout has to hold all of it."""
     folder = Path(source)
     if folder.is_dir() and not (folder / "config.json").is_file():
         raise FileNotFoundError(f"the folder {source} holds no config.json; is it a saved model?")
     try:
-        config, _ = PreTrainedConfig.get_config_dict(source)
+        found, _ = PreTrainedConfig.get_config_dict(source)
     except OSError as error:
         if folder.is_dir():
             raise ValueError(f"the config.json in {source} is no readable JSON; was it cut short?") from error
         raise FileNotFoundError(_unreachable(source, error)) from error
-    family = config.get("model_type")
-    if family in LAYOUTS:
-        if folder.is_dir():
-            check_folder(folder, NVLMConfig.from_pretrained(source))
-    elif family != NVLMConfig.model_type:
+    family = found.get("model_type")
+    if family != NVLMConfig.model_type and family not in LAYOUTS:
         raise ValueError(
             f"{source} is a model of the family {family!r}, but only {NVLMConfig.model_type!r}, and "
             f"{' and '.join(map(repr, LAYOUTS))} in NVIDIA's layout, can be loaded"
         )
+    config: NVLMConfig = NVLMConfig.from_pretrained(source)
+    if family in LAYOUTS and folder.is_dir():
+        check_folder(folder, config)
+    return config
 
 
 def _unreachable(source: str, error: OSError) -> str:

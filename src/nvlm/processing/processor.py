@@ -18,11 +18,12 @@ from nvlm.modeling.layouts import find_layout
 from nvlm.processing import chat
 from nvlm.processing.batch import collate
 from nvlm.processing.budget import note_lowered, tile_budget
-from nvlm.processing.chat import CHATML, IMAGE_MARK, PLACEHOLDER, SPLIT_MARK, Message, Prompt
+from nvlm.processing.chat import IMAGE_MARK, PLACEHOLDER, SPLIT_MARK, Message, Prompt
 from nvlm.processing.image_processor import NVLMImageProcessor
 from nvlm.processing.images import ImageSource
 from nvlm.processing.layout import Row, lay_out, segments_of
 from nvlm.processing.packed import PackedRow, collate_packed
+from nvlm.processing.settings import check_settings, control_tokens, find_template
 from nvlm.processing.tags import Tags, views_of
 from nvlm.processing.tiling import Grid
 
@@ -62,7 +63,7 @@ class NVLMProcessor(ProcessorMixin):
         max_length: int | None = None,
         chat_template: str | None = None,
     ) -> None:
-        _check_settings(tokenizer, architecture, tokens_per_view, tag_format, tags_tokenized, image_token, max_length)
+        check_settings(tokenizer, architecture, tokens_per_view, tag_format, tags_tokenized, image_token, max_length)
         template = find_template(tokenizer, chat_template)
         super().__init__(image_processor, tokenizer, chat_template=template)  # type: ignore[no-untyped-call]
         self.architecture = architecture
@@ -72,7 +73,7 @@ class NVLMProcessor(ProcessorMixin):
         self.tags_tokenized = tags_tokenized
         self.image_token = image_token
         self.max_length = max_length
-        self._special = chat.special_pattern(_control_tokens(tokenizer, template))
+        self._special = chat.special_pattern(control_tokens(tokenizer, template))
         self._known: dict[str, list[int]] = {}
 
     @classmethod
@@ -422,58 +423,6 @@ class NVLMProcessor(ProcessorMixin):
                 f"the row has {len(row):,} tokens, {slots:,} of them slots for its pictures, but only "
                 f"{limit:,} fit into the context; use fewer tiles (max_tiles), fewer images or a shorter text"
             )
-
-
-def _check_settings(
-    tokenizer: PreTrainedTokenizerBase,
-    architecture: str,
-    tokens_per_view: int,
-    tag_format: str,
-    tags_tokenized: str,
-    image_token: str,
-    max_length: int | None,
-) -> None:
-    find_architecture(architecture)
-    Tags(tag_format)
-    if tokens_per_view < 1:
-        raise ValueError(f"tokens_per_view is {tokens_per_view}, but a view takes at least 1 slot")
-    if max_length is not None and max_length < 1:
-        raise ValueError(f"max_length is {max_length}, but a row has at least 1 token")
-    if tags_tokenized not in ("alone", "inline"):
-        raise ValueError(f"tags_tokenized is {tags_tokenized!r}; it must be 'alone' or 'inline'")
-    if not tokenizer.is_fast:
-        raise ValueError(f"{type(tokenizer).__name__} cannot tell where tokens stand in the text; use a fast tokenizer")
-    if image_token not in tokenizer.added_tokens_encoder:
-        raise ValueError(
-            f"the tokenizer has no token {image_token!r} for image slots; add it with "
-            f"tokenizer.add_special_tokens({{'additional_special_tokens': [{image_token!r}]}}), "
-            "or name another as image_token"
-        )
-
-
-def find_template(tokenizer: PreTrainedTokenizerBase, given: str | None = None) -> str:
-    """The chat template: the one given, else ChatML if the tokenizer has its tokens, else the tokenizer's own.
-
-    Raises:
-        ValueError: there is none, or several.
-    """
-    if isinstance(given, dict):
-        raise ValueError(f"chat_template holds several templates ({', '.join(given)}); give the text of one")
-    if given is not None:
-        return given
-    if {"<|im_start|>", "<|im_end|>"} <= tokenizer.added_tokens_encoder.keys():
-        return CHATML
-    if isinstance(tokenizer.chat_template, str):
-        return tokenizer.chat_template
-    raise ValueError("the tokenizer has neither ChatML's tokens nor a chat template of its own; give a chat_template")
-
-
-def _control_tokens(tokenizer: PreTrainedTokenizerBase, template: str) -> set[str]:
-    """Tokens that a message must not be able to write: the special ones, and added ones that the template uses."""
-    added = tokenizer.added_tokens_decoder.values()
-    return set(tokenizer.all_special_tokens) | {
-        token.content for token in added if token.special or token.content in template
-    }
 
 
 def _check_tensors(return_tensors: str) -> None:

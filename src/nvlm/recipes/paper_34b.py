@@ -6,8 +6,8 @@ What it takes: ``nvlm plan paper_34b --gpus 128 --gpu h100-80g``. What it reache
 from dataclasses import replace
 
 from nvlm.planning.measured import MeasuredStep
-from nvlm.recipes.paper_72b import released_only
-from nvlm.recipes.paper_stages import PRETRAIN, SFT, named, released
+from nvlm.recipes.paper_released import as_released
+from nvlm.recipes.paper_stages import PRETRAIN, SFT, named
 from nvlm.recipes.paper_vision import INTERNVIT_6B
 from nvlm.recipes.recipe import Backbone, Model, Recipe
 
@@ -75,12 +75,4 @@ def paper_34b_released(architecture: str) -> Recipe:
     Raises:
         ValueError: X or H, which nobody released.
     """
-    recipe = released_only(paper_34b(architecture))
-    language = replace(YI_34B, values={**YI_34B.values, "initializer_range": 0.014})
-    return replace(
-        recipe,
-        name="paper_34b_released",
-        model=replace(recipe.model, language=language),
-        pretrain=released(recipe.pretrain),
-        sft=released(recipe.sft),
-    )
+    return as_released(paper_34b(architecture))

@@ -3,9 +3,8 @@
 What it takes: ``nvlm plan paper_72b --gpus 128 --gpu h100-80g``. What it reached: tables 7 and 8 of the paper.
 """
 
-from dataclasses import replace
-
-from nvlm.recipes.paper_stages import PRETRAIN, SFT, named, released
+from nvlm.recipes.paper_released import as_released
+from nvlm.recipes.paper_stages import PRETRAIN, SFT, named
 from nvlm.recipes.paper_vision import INTERNVIT_6B
 from nvlm.recipes.recipe import Backbone, Model, Recipe
 
@@ -64,26 +63,4 @@ def paper_72b_released(architecture: str) -> Recipe:
     Raises:
         ValueError: X or H, which nobody released.
     """
-    recipe = released_only(paper_72b(architecture))
-    language = replace(QWEN2_72B, values={**QWEN2_72B.values, "initializer_range": 0.014})
-    return replace(
-        recipe,
-        name="paper_72b_released",
-        model=replace(recipe.model, language=language),
-        pretrain=released(recipe.pretrain),
-        sft=released(replace(recipe.sft, batch=256)),
-    )
-
-
-def released_only(recipe: Recipe) -> Recipe:
-    """The recipe, if it is one whose scripts are released.
-
-    Raises:
-        ValueError: it is not.
-    """
-    architecture = recipe.model.architecture
-    if architecture != "D":
-        raise ValueError(
-            f"scripts were released for NVLM-D only, not for NVLM-{architecture}: take {recipe.name}, or architecture D"
-        )
-    return recipe
+    return as_released(paper_72b(architecture), sft_batch=256)

@@ -72,19 +72,6 @@ SFT_H = replace(SFT_X, warmup=1000, length=1280, steps=40_000)
 SFT = {"D": SFT_D, "X": SFT_X, "H": SFT_H}
 """Table 11 at 72B; at 34B, X has another batch and final rate."""
 
-RELEASED_WARMUP, RELEASED_HORIZON = 83_200, 25_600_000
-"""Samples; the paper counts steps."""
-
-
-def released(stage: ImageStage) -> ImageStage:
-    """A stage of D with warm-up and cosine as the released scripts have them, in samples."""
-    return replace(
-        stage,
-        warmup=round(RELEASED_WARMUP / stage.batch),
-        horizon=RELEASED_HORIZON // stage.batch,
-        betas=(0.9, 0.95),
-    )
-
 
 def named(stage: ImageStage, thumbnail: str) -> ImageStage:
     """A stage with the thumbnail's tag as the language model's tokenizer wants it."""

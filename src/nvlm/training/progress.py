@@ -2,13 +2,14 @@
 
 import json
 import math
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from nvlm.data.status_line import StatusLine, clock
 
-class Progress:
+
+class Progress(StatusLine):
     """Loss, samples per second and time left of one stage; ``log.jsonl`` holds every step once.
 
     Rows of steps that will be done again, after the checkpoint that a run resumes from, are taken out of the log.
@@ -21,12 +22,10 @@ class Progress:
     """
 
     def __init__(self, name: str, steps: int, folder: Path, start: int) -> None:
+        super().__init__()
         self.name, self.steps, self.start = name, steps, start
-        self._terminal = sys.stderr.isatty()
-        self._began = self._shown = time.monotonic()
         self._samples = 0
         self._smooth: float | None = None
-        self._open_line = False
         _forget(folder / "log.jsonl", start)
         self._log = (folder / "log.jsonl").open("a", encoding="utf-8")
 
@@ -37,25 +36,23 @@ class Progress:
         self._log.write(json.dumps({"step": step, "loss": loss, "samples": samples, **numbers}) + "\n")
         now = time.monotonic()
         last = step + 1 == self.steps
-        if last or now - self._shown >= (0.2 if self._terminal else 30):
-            self._shown = now
+        if self.due(now) or last:
             self._log.flush()
-            self._say(self.line(step, now), end="\n" if last or not self._terminal else "")
+            self.say(self.line(step, now), keep=last)
 
     def line(self, step: int, now: float) -> str:
         """The progress line after ``step``."""
         spent = max(1e-9, now - self._began)
-        left = spent / (step + 1 - self.start) * (self.steps - step - 1)
-        clock = f"{int(left // 3600)}:{int(left % 3600 // 60):02d}:{int(left % 60):02d}"
+        left = clock(spent / (step + 1 - self.start) * (self.steps - step - 1))
         rate = self._samples / spent
-        return f"{self.name} {step + 1}/{self.steps}  loss {self._smooth:.3f}  {rate:.1f} samples/s  {clock} left"
+        return f"{self.name} {step + 1}/{self.steps}  loss {self._smooth:.3f}  {rate:.1f} samples/s  {left} left"
 
     def scores(self, step: int, scores: dict[str, float]) -> None:
         """Report an evaluation."""
         self._log.write(json.dumps({"step": step, "scores": scores}) + "\n")
         self._log.flush()
         listed = "  ".join(f"{name} {score:.3f}" for name, score in scores.items())
-        self._say(f"{self.name} {step + 1}/{self.steps}  {listed}", end="\n")
+        self.say(f"{self.name} {step + 1}/{self.steps}  {listed}", keep=True)
 
     def flush(self) -> None:
         """Write the log up to here, so that it is never behind a checkpoint."""
@@ -64,13 +61,7 @@ class Progress:
     def close(self) -> None:
         """Finish the log, and the line on the terminal."""
         self._log.close()
-        if self._open_line:
-            print(file=sys.stderr, flush=True)
-
-    def _say(self, line: str, end: str) -> None:
-        start = "\r\x1b[2K" if self._terminal else ""
-        print(start + line, end=end, file=sys.stderr, flush=True)
-        self._open_line = not end
+        super().close()
 
 
 def _forget(path: Path, start: int) -> None:
