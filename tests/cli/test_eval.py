@@ -3,13 +3,16 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nvlm.cli.main import main
+from nvlm.evaluation.suites import BENCHMARKS
 from tests.evaluation.server import saying, serve
 from tests.evaluation.sets import chartqa, coco, mathvista, nlvr, sroie, tabmwp, text
+from tests.evaluation.text_sets import gsm8k, humaneval, math, mmlu
 
 
 @pytest.fixture
@@ -68,6 +71,38 @@ def test_a_model_stands_against_its_language_model(tiny_folder, language_folder,
     assert set(json.loads((out / "scores.json").read_text())["changes"]) == {
         "text/copy", "text/value", "all text-only questions",
     }  # fmt: skip
+
+
+def test_the_text_suite_against_a_language_model(tiny_folder, language_folder, tmp_path, capsys, monkeypatch):
+    """The prompts of GSM8K and MATH do not fit into this model: it has no score there, and the others go on."""
+    for write in (mmlu, gsm8k, math, humaneval):
+        write(tmp_path / "sets" / "text" / write.__name__)
+    monkeypatch.setattr("nvlm.evaluation.benchmarks.humaneval.run_program", lambda program, confined: "NameError: x")
+    words = ["--suite", "text", "--data", tmp_path / "sets", "--baseline", language_folder, "--allow-unsandboxed"]
+    for name in ("gsm8k", "math", "humaneval"):
+        shorter = replace(BENCHMARKS[name], max_new_tokens=8 if name == "humaneval" else 500)
+        monkeypatch.setitem(BENCHMARKS, name, shorter)
+    assert evaluate(tiny_folder, *words, "--out", tmp_path / "out") == 0
+    shown = capsys.readouterr().out
+    assert "gsm8k (test)                       none of 1 questions could be asked: the row has " in shown
+    assert "  mmlu                           against the baseline: " in shown
+    assert "  gsm8k " not in shown.partition("mmlu                           against")[2]
+    record = json.loads((tmp_path / "out/mmlu.jsonl").read_text().splitlines()[0])
+    assert set(record["likelihoods"]) == {"A", "B", "C", "D"}
+    record = json.loads((tmp_path / "out/humaneval.jsonl").read_text())
+    assert (record["score"], record["reason"]) == (0.0, "NameError: x")
+    scores = json.loads((tmp_path / "out/scores.json").read_text())["benchmarks"]
+    assert (scores["mmlu"]["by likelihood"], scores["math"]["score"]) == (2, None)
+
+
+def test_a_server_writes_letters_where_it_cannot_weigh_them(tmp_path, capsys):
+    mmlu(tmp_path / "mmlu")
+    with serve(lambda body: saying("The answer is (A).")) as (address, requests):
+        assert evaluate(address, "--model-name", "peer", "--suite", "mmlu", "--data", tmp_path) == 0
+    assert [body["max_tokens"] for body in requests] == [16, 16]
+    shown = capsys.readouterr().out
+    assert "mmlu (test)                        100.0 %" in shown
+    assert "  2 of 2 answers were written: their model does not tell likelihoods" in shown
 
 
 def test_a_server_stands_in_for_a_model(sets, capsys):

@@ -71,6 +71,24 @@ def test_the_baseline_answers_text_as_the_model_that_was_built_on_it(language_fo
     assert baseline == [LanguageModel(language_folder)([question], COPY)[0] for question in asked]
 
 
+def test_letters_are_chosen_by_likelihood_alike_by_model_and_baseline(hybrid, language_folder):
+    """A fresh NVLM-D's likelihoods of text are its language model's."""
+    letters = replace(COPY, choices=("A", "B", "C"))
+    asked = [*questions("text/copy", 2), Question("long", ("word " * 40,), None)]
+    chosen = LanguageModel(language_folder)(asked, letters)
+    assert all(answer.text == max(answer.likelihoods, key=answer.likelihoods.get) for answer in chosen)
+    for here, there in zip(chosen, LocalModel(*make_tiny("D"))(asked, letters), strict=True):
+        assert (here.text, here.tokens) == (there.text, there.tokens)
+        assert here.likelihoods == pytest.approx(there.likelihoods, abs=2e-4)
+    for each, alone in zip(hybrid(asked, letters), (hybrid([one], letters)[0] for one in asked), strict=True):
+        assert each.likelihoods == pytest.approx(alone.likelihoods, abs=2e-4)
+
+
+def test_choices_are_weighed_for_text_alone(hybrid):
+    with pytest.raises(ValueError, match="choices are weighed for text alone"):
+        hybrid(questions("read/word", 1), replace(COPY, choices=("A", "B")))
+
+
 def test_a_baseline_cannot_see(language_folder):
     with pytest.raises(ValueError, match="pictures, which a bare language model cannot see"):
         LanguageModel(language_folder)(questions("read/word", 1), NANO["read/word"])
@@ -96,4 +114,4 @@ def test_the_end_of_an_answer_counts_and_padding_does_not(row, tokens):
 
 
 def test_an_answer_is_text_and_its_tokens():
-    assert Answer("x", 1) == ("x", 1)
+    assert Answer("x", 1) == ("x", 1, None)

@@ -7,7 +7,7 @@ from PIL import Image
 from nvlm.evaluation.benchmark import Question
 from nvlm.evaluation.benchmarks.chartqa import CHARTQA
 from nvlm.evaluation.remote import RemoteModel, is_address
-from nvlm.evaluation.runner import Job, run
+from nvlm.evaluation.runner import Answer, Job, run
 from tests.evaluation.server import saying, serve
 from tests.evaluation.sets import chartqa
 
@@ -25,7 +25,7 @@ def question(tmp_path, number: int = 0) -> Question:
 def test_pictures_and_text_are_sent_in_their_order_and_the_answer_comes_back(tmp_path):
     with serve(lambda body: saying(" 14 \n")) as (address, requests):
         answers = RemoteModel(address + "/", "peer")([question(tmp_path)], CHARTQA)
-    assert answers == [("14", 3)]
+    assert answers == [Answer("14", 3)]
     (sent,) = requests
     assert (sent["path"], sent["model"], sent["temperature"], sent["max_tokens"]) == (
         "/v1/chat/completions",
@@ -49,7 +49,7 @@ def test_a_batch_keeps_its_order(tmp_path):
 
     with serve(answer) as (address, requests):
         answers = RemoteModel(address, "peer")([question(tmp_path, number) for number in range(6)], CHARTQA)
-    assert [text for text, _ in answers] == [f"Question {number}?" for number in range(6)]
+    assert [answer.text for answer in answers] == [f"Question {number}?" for number in range(6)]
     assert len(requests) == 6
 
 
@@ -103,7 +103,7 @@ def test_a_server_that_is_not_there_is_told(tmp_path):
 
 def test_an_empty_answer_is_an_answer(tmp_path):
     with serve(lambda body: (200, {"choices": [{"message": {"content": None}}]})) as (address, _):
-        assert RemoteModel(address, "peer")([question(tmp_path)], CHARTQA) == [("", 0)]
+        assert RemoteModel(address, "peer")([question(tmp_path)], CHARTQA) == [Answer("", 0)]
 
 
 def test_addresses_are_told_from_folders():

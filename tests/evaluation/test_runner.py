@@ -160,6 +160,34 @@ def test_where_no_question_can_be_asked_the_run_stops(job, tmp_path):
     assert not (tmp_path / "toy.jsonl").exists()
 
 
+def test_one_of_a_suite_that_cannot_be_asked_at_all_has_no_score_and_stops_nothing(job, tmp_path):
+    picky = Picky(*(f"q{number}" for number in range(10)))
+    outcome = run(replace(job, optional=True), picky, batch=4, folder=tmp_path)
+    assert (outcome.score, outcome.scores, outcome.groups) == (None, {}, {})
+    assert (outcome.failed, outcome.asked, outcome.fault) == (10, 10, "the picture of q0 is broken")
+    assert outcome.submission is None
+
+
+def test_what_else_is_known_of_an_answer_is_kept(job, tmp_path):
+    def grade(answer: str, truth: str) -> Graded:
+        return Graded(float(answer == truth), answer, None if answer == truth else "ValueError", {"strict": 0.5})
+
+    def answerer(questions, benchmark):
+        if questions[0].id == "q2":
+            raise ValueError("too long")
+        return [Answer("q0", 1, {"q0": -0.1, "q1": -2.4}) for _ in questions]
+
+    rich = replace(job, benchmark=replace(TOY, grade=grade), limit=3)
+    outcome = run(rich, answerer, batch=1, folder=tmp_path)
+    first, second, third = (json.loads(line) for line in (tmp_path / "toy.jsonl").read_text().splitlines())
+    assert (first["likelihoods"], first["also"]) == ({"q0": -0.1, "q1": -2.4}, {"strict": 0.5})
+    assert "reason" not in first
+    assert (second["reason"], third["error"]) == ("ValueError", "too long")
+    assert (outcome.chosen, outcome.failed, outcome.fault) == (2, 1, "too long")
+    assert outcome.beside["strict"].mean == pytest.approx(1 / 3)  # what could not be asked counts there as well
+    assert outcome.beside["strict"].n == 3
+
+
 def test_answers_scored_together_get_their_scores_at_the_end(job, tmp_path):
     together = replace(
         TOY,

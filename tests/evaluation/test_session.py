@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 
 import pytest
 
+from nvlm.evaluation.benchmark import Graded
 from nvlm.evaluation.nano_suite import NANO
-from nvlm.evaluation.runner import Job
+from nvlm.evaluation.runner import Answer, Job
 from nvlm.evaluation.session import claim, evaluate, fingerprint, outcome_lines, summary, write_scores
 from nvlm.evaluation.suites import BENCHMARKS
 from tests.evaluation.oracle import Mute, Oracle
@@ -31,6 +33,33 @@ def test_the_change_against_a_baseline_is_paired_over_the_text_only_benchmarks(t
 def test_a_baseline_without_text_only_questions_is_told():
     with pytest.raises(ValueError, match="text-only benchmarks, and there is none"):
         evaluate([Job(NANO["read/word"], "test", limit=1)], Oracle(), baseline=Oracle, say=lambda line: None)
+
+
+def refuse(questions, benchmark):
+    raise ValueError("the row has 9 tokens but only 5 fit")
+
+
+def test_a_model_that_cannot_be_asked_has_no_change_either():
+    said: list[str] = []
+    jobs = [replace(each, optional=True) for each in TEXTS]
+    done = evaluate(jobs, refuse, baseline=Oracle, say=said.append)
+    assert said[0].startswith("text/copy (test)")
+    assert said[0].endswith("none of 6 questions could be asked: the row has 9 tokens but only 5 fit")
+    assert done.changes == {}
+    assert all("text:" not in line for line in summary(done))
+
+
+def test_letters_that_were_written_and_scores_by_other_rules_are_told():
+    grade = lambda answer, truth: Graded(1.0, answer, also={"strict": 0.0})  # noqa: E731
+    benchmark = replace(NANO["text/copy"], choices=("A", "B"), grade=grade)
+    said: list[str] = []
+    evaluate([Job(benchmark, "test", limit=6)], Oracle(), say=said.append)
+    assert said[1].split()[:2] == ["strict", "0.0"]
+    assert said[2] == "  6 of 6 answers were written: their model does not tell likelihoods"
+    said.clear()
+    chosen = lambda questions, benchmark: [Answer("A", 1, {"A": -1.0}) for _ in questions]  # noqa: E731
+    evaluate([Job(benchmark, "test", limit=6)], chosen, say=said.append)
+    assert len(said) == 2
 
 
 def test_scores_are_written_with_all_that_is_needed_to_read_them(tmp_path):

@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import pytest
 
 from nvlm.evaluation.benchmark import MissingData
 from nvlm.evaluation.nano_suite import NANO
-from nvlm.evaluation.suites import BENCHMARKS, SUITES, VISION, choose, jobs
+from nvlm.evaluation.sandbox.run import SandboxError
+from nvlm.evaluation.suites import BENCHMARKS, SUITES, TEXT, VISION, choose, jobs
 from tests.evaluation.sets import ai2d, chartqa, coco_plain, docvqa
+from tests.evaluation.text_sets import gsm8k, gsm8k_prefixed, humaneval, math, math_lines, mmlu
 
 
 def names(suite: str) -> tuple[list[str], list[str]]:
@@ -21,6 +25,11 @@ def test_names_and_suites_may_be_mixed():
 def test_the_paper_s_nine_are_in_the_vision_suite():
     nine = {"mmmu", "mathvista", "ocrbench", "ai2d", "chartqa", "docvqa", "textvqa", "realworldqa", "vqav2"}
     assert nine | {"ai2d_no_mask", "coco"} == {each.name for each in VISION}
+
+
+def test_its_four_text_only_ones_are_in_the_text_suite():
+    assert SUITES["text"] == ("mmlu", "gsm8k", "math", "humaneval")
+    assert all(each.text_only for each in TEXT)
 
 
 @pytest.mark.parametrize(("word", "near"), [("chartq", "chartqa"), ("vison", "vision"), ("doc_vqa", "docvqa")])
@@ -50,6 +59,46 @@ def test_a_folder_belongs_to_the_longest_name(tmp_path):
     assert jobs("ai2d_no_mask", data=tmp_path)[0]
     with pytest.raises(MissingData):
         jobs("ai2d", data=tmp_path)
+
+
+def test_text_only_sets_may_lie_together(tmp_path):
+    mmlu(tmp_path / "text" / "mmlu")
+    for write in (gsm8k_prefixed, math_lines, humaneval):
+        write(tmp_path / "text")
+    planned, missing = jobs("text", data=tmp_path, unsandboxed=True)
+    assert ([job.benchmark.name for job in planned], missing) == (["mmlu", "gsm8k", "math", "humaneval"], [])
+    gsm8k(tmp_path / "gsm8k")  # a folder of its own comes first
+    (job,) = jobs("gsm8k", data=tmp_path)[0]
+    assert job.found[1][0].parent.name == "gsm8k"
+
+
+def test_math_is_not_found_where_mathvista_lies(tmp_path):
+    math(tmp_path / "mathvista")
+    with pytest.raises(MissingData):
+        jobs("math", data=tmp_path)
+
+
+def test_where_programs_cannot_be_confined_humaneval_takes_consent(tmp_path, monkeypatch):
+    def refuse():
+        raise SandboxError("no Landlock here")
+
+    math(tmp_path / "math")
+    humaneval(tmp_path / "humaneval")
+    monkeypatch.setitem(BENCHMARKS, "humaneval", replace(BENCHMARKS["humaneval"], check=refuse))
+    planned, left_out = jobs("text", data=tmp_path)
+    assert [job.benchmark.name for job in planned] == ["math"]
+    assert "no Landlock here" in map(str, left_out)
+    with pytest.raises(SandboxError, match="no Landlock here"):
+        jobs("humaneval", data=tmp_path)
+    (job,), _ = jobs("humaneval", data=tmp_path, unsandboxed=True)
+    assert job.benchmark.grade is BENCHMARKS["humaneval"].unsandboxed
+
+
+def test_what_a_suite_brings_is_optional(tmp_path):
+    math(tmp_path / "math")
+    chartqa(tmp_path / "chartqa")
+    planned, _ = jobs("chartqa,text", data=tmp_path)
+    assert [(job.benchmark.name, job.optional) for job in planned] == [("chartqa", False), ("math", True)]
 
 
 def test_missing_data_say_what_to_get_from_where(tmp_path):

@@ -17,6 +17,7 @@ examples:
   nvlm eval nano-h --limit 50 --split validation             fewer, of another split
   nvlm eval nano-h --suite chartqa,docvqa --data sets --out runs/eval/nano-h
   nvlm eval nano-h --suite nano --baseline runs/nano/nano-lm
+  nvlm eval runs/mine --suite text --data sets --baseline models/my-lm
   nvlm eval http://localhost:8000/v1 --model-name peer --suite vision --data sets
   nvlm eval --list                                           every benchmark, and where to get it
 """
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--suite",
         default="nano",
         metavar="NAME,…",
-        help="nano, vision, small, all, or names of benchmarks (default: %(default)s)",
+        help="nano, vision, text, small, all, or names of benchmarks (default: %(default)s)",
     )
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of a set, or of several by their names")
     parser.add_argument("--split", help="of the sets (default: the first that `--list` shows)")
@@ -49,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--baseline", metavar="LM", help="folder of a bare language model to compare text-only scores")
     parser.add_argument("--model-name", metavar="NAME", help="what the server at the address calls the model")
+    parser.add_argument(
+        "--allow-unsandboxed",
+        action="store_true",
+        help="run the programs that a model writes for humaneval also where they cannot be confined",
+    )
     parser.add_argument("--judge", metavar="URL", help="server of a model that reads MathVista's long answers")
     parser.add_argument("--judge-model", metavar="NAME", help="what that server calls it")
 
@@ -88,10 +94,10 @@ def _evaluate(args: argparse.Namespace, ranks: "Ranks") -> int:
     from nvlm.evaluation.session import BASELINE, claim, evaluate, summary, write_scores
     from nvlm.evaluation.suites import jobs
 
-    planned, missing = jobs(args.suite, args.split, args.data, args.limit)
+    planned, left_out = jobs(args.suite, args.split, args.data, args.limit, args.allow_unsandboxed)
     planned = _judged(planned, args)
     say: Callable[[str], None] = print if ranks.rank == 0 else lambda line: None
-    for error in missing:
+    for error in left_out:
         say(f"left out: {error}")
     identity, answerer = _answerer(args, ranks)
     if args.out is not None and ranks.rank == 0:

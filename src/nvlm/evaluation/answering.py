@@ -10,9 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+from transformers.feature_extraction_utils import BatchFeature
 
 from nvlm.checkpoints.stored import refuse_pickles
 from nvlm.evaluation.benchmark import Benchmark, Question, to_messages
+from nvlm.evaluation.likelihood import likeliest
 from nvlm.evaluation.runner import Answer
 from nvlm.inference.ask import prepare, write
 from nvlm.inference.load import find_device, find_dtype, quiet
@@ -32,22 +34,29 @@ class LocalModel:
         self.model, self.processor = model, processor
 
     def __call__(self, questions: Sequence[Question], benchmark: Benchmark) -> list[Answer]:
-        """Answers, generated greedily; questions with the same tile limit in one batch."""
+        """Answers, generated greedily or chosen; questions with the same tile limit in one batch."""
         answers: dict[int, Answer] = {}
         limits = [self._max_tiles(question, benchmark) for question in questions]
         order = sorted(range(len(questions)), key=lambda place: limits[place])
         for limit, places in groupby(order, key=lambda place: limits[place]):
             batch = list(places)
             conversations = [to_messages(questions[place], benchmark.system) for place in batch]
-            inputs = prepare(self.model, self.processor, conversations, benchmark.max_new_tokens, max_tiles=limit)
-            written = write(self.model, self.processor, inputs, benchmark.max_new_tokens)
-            texts = self.processor.post_process_image_text_to_text(written)
-            ends = end_tokens(self.model)
-            answers |= {
-                place: Answer(text.strip(), length(row, ends))
-                for place, text, row in zip(batch, texts, written, strict=True)
-            }
+            room = 1 if benchmark.choices else benchmark.max_new_tokens
+            inputs = prepare(self.model, self.processor, conversations, room, max_tiles=limit)
+            answer = self._choose if benchmark.choices else self._write
+            answers |= dict(zip(batch, answer(inputs, benchmark), strict=True))
         return [answers[place] for place in range(len(questions))]
+
+    def _write(self, inputs: BatchFeature, benchmark: Benchmark) -> list[Answer]:
+        written = write(self.model, self.processor, inputs, benchmark.max_new_tokens)
+        texts = self.processor.post_process_image_text_to_text(written)
+        ends = end_tokens(self.model)
+        return [Answer(text.strip(), length(row, ends)) for text, row in zip(texts, written, strict=True)]
+
+    def _choose(self, inputs: BatchFeature, benchmark: Benchmark) -> list[Answer]:
+        if "pixel_values" in inputs:
+            raise ValueError(f"{benchmark.name} shows pictures, and choices are weighed for text alone")
+        return likeliest(self.model, self.processor.tokenizer, unpadded(inputs), benchmark.choices)
 
     def _max_tiles(self, question: Question, benchmark: Benchmark) -> int:
         most: int = self.processor.image_processor.max_tiles
@@ -80,12 +89,14 @@ class LanguageModel:
         self._special = special_pattern(())
 
     def __call__(self, questions: Sequence[Question], benchmark: Benchmark) -> list[Answer]:
-        """Answers, generated greedily."""
+        """Answers, generated greedily or chosen."""
         prompts = [self._prompt(question, benchmark) for question in questions]
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         inputs = self.tokenizer(prompts, padding=True, add_special_tokens=False, return_tensors="pt")
-        self._check_length(inputs["input_ids"].shape[1], benchmark.max_new_tokens)
+        self._check_length(inputs["input_ids"].shape[1], 1 if benchmark.choices else benchmark.max_new_tokens)
+        if benchmark.choices:
+            return likeliest(self.model, self.tokenizer, unpadded(inputs), benchmark.choices)
         ends = end_tokens(self.model) or {self.tokenizer.eos_token_id}
         with torch.inference_mode():
             output = self.model.generate(
@@ -109,6 +120,11 @@ class LanguageModel:
         most = getattr(self.model.config, "max_position_embeddings", None)
         if most and prompt + answer > most:
             raise ValueError(f"the prompt has {prompt:,} tokens and the answer {answer:,}, but only {most:,} fit")
+
+
+def unpadded(inputs: Any) -> list[list[int]]:
+    """The tokens of each row of a batch."""
+    return [ids[mask.bool()].tolist() for ids, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)]
 
 
 def load_tokenizer(folder: Path) -> Any:

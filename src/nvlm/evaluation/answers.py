@@ -77,6 +77,15 @@ def said(answer: str) -> str | None:
     return answer.strip() or None
 
 
+def before(answer: str, ends: Iterable[str]) -> str:
+    """What stands before the first of some marks: an answer that goes on to a question of its own ends there.
+
+    >>> before("4. Question: and then?", ["Question:"])
+    '4. '
+    """
+    return answer[: min((place for end in ends if (place := answer.find(end)) >= 0), default=len(answer))]
+
+
 def numbered(key: str) -> Callable[[Iterable[tuple[str, str]]], list[dict[str, int | str]]]:
     """Makes the list that evaluation servers take: the question's number under ``key``, and the answer.
 

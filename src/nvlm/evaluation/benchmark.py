@@ -44,10 +44,19 @@ class Question:
 
 
 class Graded(NamedTuple):
-    """An answer's score, None where it cannot be known here, and what was read out of it, None where nothing was."""
+    """What came of an answer.
+
+    Attributes:
+        score: None where it cannot be known here.
+        parsed: what was read out of the answer, None where nothing was.
+        reason: why it is wrong, where that is more than another answer.
+        also: its scores by other rules, which are reported beside.
+    """
 
     score: float | None
     parsed: str | None
+    reason: str | None = None
+    also: Mapping[str, float] = {}
 
 
 class Layout(NamedTuple):
@@ -84,11 +93,15 @@ class Benchmark:
         prompt: where the wording of the prompt comes from.
         system: the system turn, or none.
         max_new_tokens: of an answer; it is generated greedily.
+        choices: the answers of which the likeliest is taken, in place of writing one; for text-only benchmarks. A model
+            that cannot tell how likely an answer is writes one all the same.
         text_only: there are no pictures, so a bare language model can be asked too.
         divide_tiles: pictures of one question share the tile limit.
         corpus: scores of all (answer, reference) where one depends on the others.
         submission: what to send to the set's server for a split without references, from (id, parsed answer).
         judged: how a judging model is used in place of ``grade``.
+        check: raises `ValueError` where answers cannot be graded on this machine.
+        unsandboxed: grades where ``check`` would refuse, without what keeps a program that a model wrote from harm.
         made: the questions of a set that is generated, by split: it has no files, and no end.
         default_limit: how many questions are asked where none is named; all, if None.
     """
@@ -104,11 +117,14 @@ class Benchmark:
     question: Callable[[Row], Question] | None = None
     system: str | None = SYSTEM
     max_new_tokens: int = 16
+    choices: tuple[str, ...] = ()
     text_only: bool = False
     divide_tiles: bool = False
     corpus: Callable[[Sequence[tuple[str, Any]]], list[float]] | None = None
     submission: Callable[[Iterable[tuple[str, str]]], Any] | None = None
     judged: Callable[[Judge], Grade] | None = None
+    check: Callable[[], None] | None = None
+    unsandboxed: Grade | None = None
     made: Callable[[str], Iterator[Question]] | None = None
     default_limit: int | None = None
 

@@ -1,14 +1,14 @@
 """One benchmark from its first question to its score: in batches, resumable, on one process or several."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from nvlm.evaluation.benchmark import Benchmark, Layout, Question
-from nvlm.evaluation.intervals import Score, mean_score
+from nvlm.evaluation.outcome import Outcome, counts, outcome_of
 from nvlm.evaluation.progress import Progress
 from nvlm.evaluation.ranks import ALONE, Ranks
 from nvlm.evaluation.reading import picture_name
@@ -18,10 +18,17 @@ Numbered = tuple[int, Question]
 
 
 class Answer(NamedTuple):
-    """What a model wrote, and how many tokens that took (0: unknown)."""
+    """What a model answered.
+
+    Attributes:
+        text: what it wrote, or the likeliest of the benchmark's choices.
+        tokens: how many that took (0: unknown).
+        likelihoods: the natural logarithm of each choice's probability, where the answer was taken by them.
+    """
 
     text: str
     tokens: int
+    likelihoods: Mapping[str, float] | None = None
 
 
 class Answerer(Protocol):
@@ -38,12 +45,17 @@ class Answerer(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """A benchmark, a split of it, where its files were found, and how many of its questions are asked."""
+    """A benchmark, a split of it, where its files were found, and how many of its questions are asked.
+
+    Attributes:
+        optional: it comes with a suite, so a model that can be asked none of it has no score there, and that is all.
+    """
 
     benchmark: Benchmark
     split: str
     found: tuple[Layout, list[Path]] | None = None
     limit: int | None = None
+    optional: bool = False
 
     @property
     def most(self) -> int | None:
@@ -60,32 +72,6 @@ class Job:
         return sum(1 for _ in self.questions())
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a job.
-
-    Attributes:
-        score: the mean with its interval; None for a split without references.
-        groups: the same for each group of questions.
-        scores: by question.
-        unread: answers in which nothing could be read; they score as wrong (or as the first option).
-        failed: questions that could not be asked; they score 0.
-        tokens, seconds: of all answers.
-        submission: what to send to the set's server, if that is how the split is scored.
-    """
-
-    job: Job
-    score: Score | None
-    groups: dict[str, Score]
-    scores: dict[str, float]
-    asked: int
-    unread: int
-    failed: int
-    tokens: int
-    seconds: float
-    submission: object = None
-
-
 def run(job: Job, answerer: Answerer, *, batch: int = 16, folder: Path | None = None, ranks: Ranks = ALONE) -> Outcome:
     """Ask what was not asked yet, and score all of it.
 
@@ -97,7 +83,7 @@ def run(job: Job, answerer: Answerer, *, batch: int = 16, folder: Path | None = 
 
     Raises:
         MissingData, ValueError: data that are not there or not as published, or a folder with answers to other
-            questions; not one question of the first batch could be asked.
+            questions; not one question of the first batch could be asked, unless the job is optional.
     """
     records = Records(folder, job.benchmark.name, ranks.rank, ranks.count)
     answered = {record["id"]: hash(record["prompt"]) for record in records}
@@ -107,7 +93,7 @@ def run(job: Job, answerer: Answerer, *, batch: int = 16, folder: Path | None = 
             todo = [(index, question) for index, question in chunk if not _is_answered(question, answered, job)]
             if todo and number % ranks.count == ranks.rank:
                 progress.begin(chunk[0][0])
-                records.append(_ask(todo, job.benchmark, answerer, first=not answered))
+                records.append(_ask(todo, job.benchmark, answerer, strict=not (answered or job.optional)))
                 answered |= {question.id: hash(question.prompt) for _, question in todo}
                 progress.update(chunk[-1][0] + 1)
     finally:
@@ -116,7 +102,7 @@ def run(job: Job, answerer: Answerer, *, batch: int = 16, folder: Path | None = 
     if ranks.rank == 0:
         _finish(records, job)
     ranks.wait()
-    return _outcome(records, job)
+    return outcome_of(records, job)
 
 
 def _batches(questions: Iterator[Question], size: int) -> Iterator[list[Numbered]]:
@@ -136,17 +122,20 @@ def _is_answered(question: Question, answered: dict[str, int], job: Job) -> bool
     return True
 
 
-def _ask(todo: Sequence[Numbered], benchmark: Benchmark, answerer: Answerer, first: bool) -> list[Record]:
+def _ask(todo: Sequence[Numbered], benchmark: Benchmark, answerer: Answerer, strict: bool) -> list[Record]:
     """The records of a batch. Where one question spoils it, each is asked alone, and the bad ones say why.
 
+    Args:
+        strict: it is a run's first batch; where none of it can be asked, the fault is not in a single question.
+
     Raises:
-        ValueError: none of a run's first batch could be asked, so the fault is not in a single question.
+        ValueError: such a fault.
     """
     began = time.perf_counter()
     answers = _answers([question for _, question in todo], benchmark, answerer)
     seconds = (time.perf_counter() - began) / len(todo)
     faults = [answer for answer in answers if isinstance(answer, ValueError)]
-    if first and len(faults) == len(todo):
+    if strict and len(faults) == len(todo):
         raise faults[0]
     return [_record(*pair, answer, benchmark, seconds) for pair, answer in zip(todo, answers, strict=True)]
 
@@ -173,9 +162,15 @@ def _record(
     }
     if isinstance(answer, ValueError):
         return asked | {"error": str(answer), "score": 0.0, "tokens": 0, "seconds": seconds}
-    score, parsed = benchmark.grade(answer.text, question.reference)
-    written = {"answer": answer.text, "parsed": parsed, "score": score}
-    return asked | written | {"tokens": answer.tokens, "seconds": round(seconds, 4)}
+    graded = benchmark.grade(answer.text, question.reference)
+    written = {"answer": answer.text, "parsed": graded.parsed, "score": graded.score}
+    some = {"likelihoods": answer.likelihoods, "reason": graded.reason, "also": graded.also}
+    return (
+        asked
+        | written
+        | {name: value for name, value in some.items() if value}
+        | {"tokens": answer.tokens, "seconds": round(seconds, 4)}
+    )
 
 
 def _finish(records: Records, job: Job) -> None:
@@ -185,47 +180,8 @@ def _finish(records: Records, job: Job) -> None:
             records.replace(records)
         return
     whole = list(records)
-    counted = [record for record in whole if _counts(record, job)]
+    counted = [record for record in whole if counts(record, job)]
     pairs = [(record.get("parsed") or "", record["reference"]) for record in counted]
     for record, score in zip(counted, job.benchmark.corpus(pairs), strict=True):
         record["score"] = score
     records.replace(whole)
-
-
-def _counts(record: Record, job: Job) -> bool:
-    return job.most is None or record["index"] < job.most
-
-
-def _outcome(records: Records, job: Job) -> Outcome:
-    """Scores of the job's questions; a run with a larger limit may have left more in the folder."""
-    scores: dict[str, float] = {}
-    groups: dict[str, list[float]] = {}
-    parsed: list[tuple[str, str]] = []
-    asked = unread = failed = tokens = 0
-    seconds = 0.0
-    for record in records:
-        if not _counts(record, job):
-            continue
-        asked += 1
-        failed += "error" in record
-        unread += "error" not in record and record["parsed"] is None
-        tokens += record["tokens"]
-        seconds += record["seconds"]
-        parsed.append((record["id"], record.get("parsed") or ""))
-        if record["score"] is not None:
-            scores[record["id"]] = record["score"]
-            for group in record["groups"]:
-                groups.setdefault(group, []).append(record["score"])
-    submit, bounded = job.benchmark.submission, job.benchmark.corpus is None
-    return Outcome(
-        job,
-        score=mean_score(list(scores.values()), bounded) if scores else None,
-        groups={group: mean_score(each, bounded) for group, each in groups.items()},
-        scores=scores,
-        asked=asked,
-        unread=unread,
-        failed=failed,
-        tokens=tokens,
-        seconds=seconds,
-        submission=submit(parsed) if submit and not scores else None,
-    )

@@ -9,8 +9,9 @@ from typing import Any
 
 from nvlm.evaluation.intervals import MARGIN, Change, change, mean_score
 from nvlm.evaluation.nano_suite import GROUPS
+from nvlm.evaluation.outcome import Outcome
 from nvlm.evaluation.ranks import ALONE, Ranks
-from nvlm.evaluation.runner import Answerer, Job, Outcome, run
+from nvlm.evaluation.runner import Answerer, Job, run
 
 RUN, SCORES, BASELINE = "run.json", "scores.json", "baseline"
 SAMPLES, SAMPLE = 64, 4096
@@ -58,7 +59,8 @@ def evaluate(
 
 def changes(outcomes: dict[str, Outcome], baseline: dict[str, Outcome]) -> dict[str, Change]:
     """The change of each text-only benchmark, and over all their questions."""
-    found = {name: change(outcomes[name].scores, bare.scores) for name, bare in baseline.items() if bare.scores}
+    both = {name for name, bare in baseline.items() if bare.scores and outcomes[name].scores}
+    found = {name: change(outcomes[name].scores, baseline[name].scores) for name in baseline if name in both}
     if len(found) > 1:
         found["all text-only questions"] = change(
             {f"{name}/{id}": score for name in found for id, score in outcomes[name].scores.items()},
@@ -87,14 +89,19 @@ def outcome_lines(outcome: Outcome) -> list[str]:
     name, split = outcome.job.benchmark.name, outcome.job.split
     title = f"{name} ({split})"
     unit = "" if outcome.job.benchmark.corpus else " %"
+    if outcome.failed == outcome.asked:
+        return [f"{title:34} none of {outcome.asked} questions could be asked: {outcome.fault}"]
     score = outcome.score.text(unit) if outcome.score else f"no references here, n = {outcome.asked}"
     lines = [f"{title:34} {score}"]
     if len(outcome.groups) > 1:
         lines += [f"  {group[:32]:32} {each.text(unit)}" for group, each in sorted(outcome.groups.items())]
+    lines += [f"  {rule[:32]:32} {each.text(unit)}" for rule, each in outcome.beside.items()]
+    if outcome.job.benchmark.choices and (written := outcome.asked - outcome.failed - outcome.chosen):
+        lines.append(f"  {written} of {outcome.asked} answers were written: their model does not tell likelihoods")
     if outcome.unread:
         lines.append(f"  {outcome.unread} of {outcome.asked} answers could not be read")
     if outcome.failed:
-        lines.append(f"  {outcome.failed} of {outcome.asked} questions could not be asked and score 0")
+        lines.append(f"  {outcome.failed} of {outcome.asked} questions could not be asked and score 0: {outcome.fault}")
     return lines
 
 
@@ -102,7 +109,7 @@ def summary(evaluation: Evaluation) -> list[str]:
     """What is said at the end: the rows of the nano suite's table, the changes, and how the intervals were found."""
     lines = [""]
     for group, tasks in GROUPS.items():
-        if all(task in evaluation.outcomes for task in tasks):
+        if all(task in evaluation.outcomes and evaluation.outcomes[task].scores for task in tasks):
             pooled = [score for task in tasks for score in evaluation.outcomes[task].scores.values()]
             lines.append(f"  {group:62} {mean_score(pooled)}")
     lines += [f"  {name:30} against the baseline: {each}" for name, each in evaluation.changes.items()]
@@ -138,11 +145,14 @@ def _listed(outcome: Outcome) -> dict[str, Any]:
         "split": outcome.job.split,
         "score": None if outcome.score is None else asdict(outcome.score),
         "groups": {group: asdict(score) for group, score in outcome.groups.items()},
+        "beside": {rule: asdict(score) for rule, score in outcome.beside.items()},
         "metric": benchmark.metric,
         "prompt": benchmark.prompt,
         "asked": outcome.asked,
         "unread": outcome.unread,
         "failed": outcome.failed,
+        "fault": outcome.fault,
+        "by likelihood": outcome.chosen,
         "tokens": outcome.tokens,
         "seconds": round(outcome.seconds, 3),
         "origin": benchmark.origin,

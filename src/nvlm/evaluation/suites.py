@@ -3,14 +3,19 @@
 import difflib
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from nvlm.evaluation.benchmark import Benchmark, Layout
+from nvlm.evaluation.benchmark import Benchmark, Layout, MissingData
 from nvlm.evaluation.benchmarks.ai2d import AI2D, AI2D_NO_MASK
 from nvlm.evaluation.benchmarks.chartqa import CHARTQA
 from nvlm.evaluation.benchmarks.coco import COCO
 from nvlm.evaluation.benchmarks.docvqa import DOCVQA
+from nvlm.evaluation.benchmarks.gsm8k import GSM8K
+from nvlm.evaluation.benchmarks.humaneval import HUMANEVAL
+from nvlm.evaluation.benchmarks.math import MATH
 from nvlm.evaluation.benchmarks.mathvista import MATHVISTA
+from nvlm.evaluation.benchmarks.mmlu import MMLU
 from nvlm.evaluation.benchmarks.mmmu import MMMU
 from nvlm.evaluation.benchmarks.nlvr import NLVR
 from nvlm.evaluation.benchmarks.ocrbench import OCRBENCH
@@ -27,14 +32,18 @@ VISION = (
 )  # fmt: skip
 """NVLM's nine vision-language benchmarks (paper, section 6.1), and captioning of the released evaluation code."""
 
+TEXT = (MMLU, GSM8K, MATH, HUMANEVAL)
+"""NVLM's four text-only benchmarks (paper, table 8)."""
+
 SMALL = (TABMWP, SROIE, NLVR)
 """Small public sets that download in minutes."""
 
-BENCHMARKS: dict[str, Benchmark] = {each.name: each for each in (*NANO.values(), *VISION, *SMALL)}
+BENCHMARKS: dict[str, Benchmark] = {each.name: each for each in (*NANO.values(), *VISION, *TEXT, *SMALL)}
 
 SUITES: dict[str, tuple[str, ...]] = {
     "nano": tuple(NANO),
     "vision": tuple(each.name for each in VISION),
+    "text": tuple(each.name for each in TEXT),
     "small": tuple(each.name for each in SMALL),
     "all": tuple(BENCHMARKS),
 }
@@ -67,41 +76,68 @@ def choose(suite: str) -> tuple[list[Benchmark], list[Benchmark]]:
 
 
 def jobs(
-    suite: str, split: str | None = None, data: Path | None = None, limit: int | None = None
-) -> tuple[list[Job], list[FileNotFoundError]]:
+    suite: str,
+    split: str | None = None,
+    data: Path | None = None,
+    limit: int | None = None,
+    unsandboxed: bool = False,
+) -> tuple[list[Job], list[Exception]]:
     """What is to be asked, and why benchmarks of a suite are left out.
 
+    Args:
+        unsandboxed: programs that a model writes are run also where they cannot be kept from harm.
+
     Raises:
-        ValueError: an unknown name or split, or a folder that does not exist.
+        ValueError: an unknown name or split, a folder that does not exist, or answers to a benchmark that was named
+            cannot be graded here.
         MissingData: the data of a benchmark that was named, or of all of a suite, are not there.
     """
     if data is not None and not data.is_dir():
         raise ValueError(f"--data {data} is no folder")
     named, brought = choose(suite)
     planned: list[Job] = []
-    missing: list[FileNotFoundError] = []
+    left_out: list[Exception] = []
     for benchmark in [*named, *brought]:
         part = benchmark.check_split(split)
-        found = None if benchmark.made else locate(benchmark, part, data)
-        if benchmark.made or found:
-            planned.append(Job(benchmark, part, found, limit))
-        elif benchmark in named:
-            raise benchmark.missing(part, data)
-        else:
-            missing.append(benchmark.missing(part, data))
+        try:
+            planned.append(_job(benchmark, part, data, limit, unsandboxed, optional=benchmark not in named))
+        except (MissingData, ValueError) as error:
+            if benchmark in named:
+                raise
+            left_out.append(error)
     if not planned:
-        raise missing[0]
-    return planned, missing
+        raise left_out[0]
+    return planned, left_out
+
+
+def _job(
+    benchmark: Benchmark, split: str, data: Path | None, limit: int | None, unsandboxed: bool, optional: bool
+) -> Job:
+    found = None if benchmark.made else locate(benchmark, split, data)
+    if not benchmark.made and not found:
+        raise benchmark.missing(split, data)
+    if benchmark.check is not None:
+        if not unsandboxed:
+            benchmark.check()
+        elif benchmark.unsandboxed is not None:
+            benchmark = replace(benchmark, grade=benchmark.unsandboxed)
+    return Job(benchmark, split, found, limit, optional)
 
 
 def locate(benchmark: Benchmark, split: str, data: Path | None) -> tuple[Layout, list[Path]] | None:
-    """The files of a split: in a folder of ``data`` that is called after the benchmark, or in ``data`` itself."""
+    """The files of a split: in a folder of ``data`` that is called after the benchmark, or in ``data`` itself.
+
+    Text-only sets may also lie together in a folder ``text``.
+    """
     if data is None:
         return None
-    for folder in _folders(benchmark, data):
-        if found := benchmark.find(split, folder, deeper=True):
+    for root in (data, data / "text") if benchmark.text_only and (data / "text").is_dir() else (data,):
+        for folder in _folders(benchmark, root):
+            if found := benchmark.find(split, folder, deeper=True):
+                return found
+        if found := benchmark.find(split, root):
             return found
-    return benchmark.find(split, data)
+    return None
 
 
 def _folders(benchmark: Benchmark, data: Path) -> Iterator[Path]:

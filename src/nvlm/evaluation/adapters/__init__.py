@@ -1,0 +1,1 @@
+"""Models of this package under other projects' evaluation harnesses."""
