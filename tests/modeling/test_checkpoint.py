@@ -77,7 +77,7 @@ def test_cross_attention_missing_from_a_checkpoint_starts_as_configured(tmp_path
     for index in wanted.cross_attention_layers:
         layer = after.language_model.model.layers[index]
         assert layer.cross_attention.gate.item() == 0.25
-        assert torch.equal(layer.cross_attention.k_proj.weight, layer.self_attn.k_proj.weight)
+        assert torch.equal(layer.cross_attention.q_proj.weight, layer.self_attn.q_proj.weight)
 
 
 def test_sharded_and_in_half_precision(tmp_path: Path):

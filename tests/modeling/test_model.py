@@ -5,6 +5,7 @@ import copy
 
 import pytest
 import torch
+from torch import nn
 from transformers import AutoModel, AutoModelForCausalLM
 
 from nvlm.modeling import ARCHITECTURES, Architecture, NVLMForConditionalGeneration, Views
@@ -455,13 +456,22 @@ def test_new_parts_get_the_language_models_dtype():
 
 
 @pytest.mark.parametrize("architecture", WITH_MEMORY)
-def test_warm_start_copies_the_given_backbone(architecture: str):
+def test_warm_start_reads_memory_as_the_given_backbone_reads_text(architecture: str):
     language = AutoModelForCausalLM.from_config(text_config("llama"))
+    for layer in language.model.layers:
+        nn.init.uniform_(layer.input_layernorm.weight, 0.5, 2.0)
     changes = dict(cross_attention_warm_start=True, cross_attention_gate_init=0.5)
     nvlm = NVLMForConditionalGeneration.from_backbones(config(architecture, **changes), language_model=language)
+    words = nvlm.get_input_embeddings().weight
+    like_words = nn.functional.normalize(torch.randn(9, words.shape[1])) * words.square().mean().sqrt() * 32**0.5
     for layer in (nvlm.language_model.model.layers[index] for index in nvlm.config.cross_attention_layers):
-        assert torch.equal(layer.cross_attention.v_proj.weight, layer.self_attn.v_proj.weight)
-        assert layer.cross_attention.gate.item() == 0.5
+        own, text = layer.cross_attention, layer.input_layernorm(like_words)
+        torch.testing.assert_close(own.v_proj(like_words), layer.self_attn.v_proj(text), rtol=1e-2, atol=1e-5)
+        key = own.k_norm(own.k_proj(like_words).unflatten(-1, (-1, own.head_dim)))
+        wanted = layer.self_attn.k_proj(text).unflatten(-1, (-1, own.head_dim))
+        torch.testing.assert_close(key / key.norm(dim=-1, keepdim=True), wanted / wanted.norm(dim=-1, keepdim=True))
+        assert 0.5 < (key.norm() / wanted.norm()).item() < 2.0
+        assert own.gate.item() == 0.5
 
 
 @every_architecture

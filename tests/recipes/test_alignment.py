@@ -2,7 +2,7 @@ import torch
 from PIL import Image
 
 from nvlm.data.synthetic.canvas import Canvas, Layout
-from nvlm.recipes.nano.alignment import NOTHING, UNREADABLE, alignment_loss, shown_tokens
+from nvlm.recipes.nano.alignment import NOTHING, UNREADABLE, alignment_loss, nearest_named, shown_tokens
 from nvlm.recipes.nano.language import build_processor
 
 TOKENIZER = build_processor("D").tokenizer
@@ -66,3 +66,10 @@ def test_a_blank_picture_has_nothing_to_show():
     drawing = canvas(1, 1, 12).finish()
     assert isinstance(drawing.image, Image.Image)
     assert (shown_tokens(drawing.marks, 1, 1, TOKENIZER) == NOTHING).all()
+
+
+def test_only_tokens_that_show_one_thing_count_as_named():
+    embeddings = torch.eye(6)
+    shown = torch.tensor([[[2, NOTHING], [3, 3], [4, 5], [NOTHING, NOTHING], [UNREADABLE, 1]]])
+    projected = embeddings[torch.tensor([[2, 0, 4, 1, 1]])]
+    assert nearest_named(projected, shown, embeddings) == (1, 2)

@@ -1,8 +1,11 @@
 import pytest
 import torch
+from transformers import InternVLVisionConfig, InternVLVisionModel
 
-from nvlm.recipes.nano.heads import DISTANCES
+from nvlm.recipes.nano.build import build_model
+from nvlm.recipes.nano.heads import DISTANCES, start_reading
 from nvlm.recipes.nano.language import build_language_model
+from nvlm.recipes.nano.sizes import VISION
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +41,23 @@ def test_matching_heads_of_the_second_layer_prefer_what_is_like_the_query():
         head = group * attention.num_key_value_groups
         match = query[:, head * size : (head + 1) * size] @ key[:, group * size : (group + 1) * size].T
         assert (match.argmax(-1) == torch.arange(64)).all()
+
+
+@pytest.mark.parametrize("architecture", ["X", "H"])
+def test_the_last_cross_attention_copies_what_it_reads(architecture: str):
+    torch.manual_seed(0)
+    language = build_language_model()
+    model = build_model(architecture, InternVLVisionModel(InternVLVisionConfig(**VISION)), language)
+    branch, words = model.cross_attentions()[-1], language.get_input_embeddings().weight[300:1300]
+    with torch.inference_mode():
+        heads = branch.v_proj(words).unflatten(-1, (-1, branch.head_dim))
+        read = branch.o_proj(heads.repeat_interleave(branch.num_key_value_groups, dim=1).flatten(1))
+        named = (read @ words.T).argmax(-1)
+    assert (named == torch.arange(1000)).float().mean() > 0.95
+
+
+def test_an_architecture_without_memory_stays_as_it_is():
+    model = build_model("D", InternVLVisionModel(InternVLVisionConfig(**VISION)), build_language_model())
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    start_reading(model)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from nvlm.modeling.model import NVLMForConditionalGeneration
-from nvlm.recipes.nano.family import NanoRecipe, NanoRun
+from nvlm.recipes.nano.family import NanoRun
 from nvlm.recipes.nano.language import TextBatches, build_processor
 from nvlm.recipes.nano.pictures import MixedBatches, grid_of, picture
+from nvlm.recipes.nano.stages import NanoRecipe
 from nvlm.training.loop import Interrupted
 
 
@@ -20,6 +21,7 @@ def tiny_recipe() -> NanoRecipe:
         recipe,
         vision=replace(recipe.vision, steps=2, batch=2),
         language=replace(recipe.language, steps=2, batch=4),
+        naming=replace(recipe.naming, steps=2, batch=2),
         align=replace(recipe.align, steps=2, batch=4),
         pretrain=replace(recipe.pretrain, steps=2, batch=6),
         sft=replace(recipe.sft, steps=3, batch=6),

@@ -10,7 +10,7 @@ from nvlm.modeling.architectures import ARCHITECTURES, Architecture, find_archit
 from nvlm.modeling.config import NVLMConfig
 from nvlm.modeling.cross_attention import GatedCrossAttention
 from nvlm.modeling.model import NVLMForConditionalGeneration
-from nvlm.modeling.tensor_parallel import TWO_LINEARS, TwoLinearsParallel
+from nvlm.modeling.tensor_parallel import SHARED_BY_HEADS, TWO_LINEARS, SharedByHeads, TwoLinearsParallel
 from nvlm.modeling.views import Views
 
 __all__ = [
@@ -27,3 +27,4 @@ AutoConfig.register(NVLMConfig.model_type, NVLMConfig, exist_ok=True)
 for auto_class in (AutoModelForImageTextToText, AutoModel, AutoModelForCausalLM):  # the last two: NVIDIA's model card
     auto_class.register(NVLMConfig, NVLMForConditionalGeneration, exist_ok=True)
 ALL_PARALLEL_STYLES.register(TWO_LINEARS, TwoLinearsParallel())  # type: ignore[arg-type]
+ALL_PARALLEL_STYLES.register(SHARED_BY_HEADS, SharedByHeads())  # type: ignore[arg-type]

@@ -107,14 +107,24 @@ class GatedCrossAttention(nn.Module):
         if self.feed_forward is not None:
             init.constant_(self.feed_forward_gate, self.gate_init)
 
-    def copy_self_attention(self, self_attn: Any, norm: Any) -> None:
-        """Warm start: begin as a copy of the same layer's self-attention and of the norm that goes with it.
+    def copy_self_attention(self, self_attn: Any, norm: Any, memory_rms: Tensor) -> None:
+        """Warm start: begin as a copy of the same layer's self-attention, reading memory as if it were text.
 
-        Biases have no place here and are left out; weights that were loaded from a checkpoint are kept.
+        Self-attention reads its norm's output; memory comes as it is, so that norm is folded into the weights for keys
+        and values. Norms of heads that self-attention does not have begin at the size that its heads have, so that
+        attention stays as sharp. Biases have no place here and are left out; weights that were loaded are kept.
+
+        Args:
+            self_attn, norm: of the decoder layer.
+            memory_rms: scalar, the root mean square of what memory will hold: of the token table, as an aligned
+                connector speaks its language.
         """
-        for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
-            init.copy_(getattr(self, name).weight, getattr(self_attn, name).weight)
         init.copy_(self.norm.weight, norm.weight)
-        for name in ("q_norm", "k_norm"):
-            if hasattr(self_attn, name) and isinstance(getattr(self, name), LlamaRMSNorm):
-                init.copy_(getattr(self, name).weight, getattr(self_attn, name).weight)
+        for name in ("q_proj", "o_proj"):
+            init.copy_(getattr(self, name).weight, getattr(self_attn, name).weight)
+        for name in ("k_proj", "v_proj"):
+            init.copy_(getattr(self, name).weight, getattr(self_attn, name).weight * norm.weight / memory_rms)
+        for name, projection in (("q_norm", self_attn.q_proj), ("k_norm", self_attn.k_proj)):
+            if isinstance(own := getattr(self, name), LlamaRMSNorm):
+                size = (projection.weight * norm.weight).square().sum(-1).mean().sqrt()
+                init.copy_(own.weight, getattr(self_attn, name).weight if hasattr(self_attn, name) else size)

@@ -43,7 +43,8 @@ def may_read(
         lengths: the samples of packed rows, from `packed.sample_lengths`.
 
     Returns:
-        mask (B, 1, S, K) and readers (B, S, 1), both bool.
+        mask (B, 1, S, K) and readers (B, S, 1), both bool. Where nobody reads anything the mask is no `SampleMask`: its
+        blocks would leave the keys out of the graph, and sharded training needs their gradients, zero, all the same.
     """
     views_BSM = views_BSM.bool()
     rows, _, views = views_BSM.shape
@@ -52,7 +53,7 @@ def may_read(
         valid = torch.cat([tag_ids_BMG >= 0, valid], dim=2)
     readers = views_BSM.any(-1, keepdim=True)
     owned = None if lengths is None or not by_blocks() else views_by_sample(views_BSM, lengths)
-    if lengths is not None and owned is not None:
+    if lengths is not None and owned is not None and any(map(any, owned)):
         return _blocks(views_BSM, valid, lengths, owned), readers
     allowed = (views_BSM[..., None] & valid[:, None]).flatten(2)
     return (allowed | ~readers)[:, None], readers

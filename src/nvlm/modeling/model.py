@@ -180,7 +180,8 @@ class NVLMForConditionalGeneration(ImageGenerationMixin, PreTrainedModel):  # ty
             for layer in new:
                 layer.cross_attention.reset_gates()
                 if self.config.cross_attention_warm_start:
-                    layer.cross_attention.copy_self_attention(layer.self_attn, layer.input_layernorm)
+                    rms = self.get_input_embeddings().weight.square().mean().sqrt()  # type: ignore[operator]
+                    layer.cross_attention.copy_self_attention(layer.self_attn, layer.input_layernorm, rms)
 
     def get_input_embeddings(self) -> nn.Module:
         """The language model's token table."""

@@ -4,17 +4,29 @@ The language model brings its own plan. Added are the connector, and cross-atten
 cuts self-attention. The vision encoder stands whole on every GPU: 25 heads (InternViT-6B) divide by none of 2, 4 and 8.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import torch.distributed as dist
 from torch import Tensor, nn
+from torch.autograd import Function
 from torch.distributed.tensor import DTensor
 from transformers.distributed.parallel_utils import ALL_PARALLEL_STYLES, replace_layer_number_by_wildcard
 from transformers.distributed.tensor_parallel import TensorParallelLayer
 
-__all__ = ["TWO_LINEARS", "TwoLinearsParallel", "check_divides", "check_sharded", "is_named", "tensor_parallel_plan"]
+__all__ = [
+    "SHARED_BY_HEADS",
+    "TWO_LINEARS",
+    "SharedByHeads",
+    "TwoLinearsParallel",
+    "check_divides",
+    "check_sharded",
+    "is_named",
+    "tensor_parallel_plan",
+]
 
-TWO_LINEARS = "nvlm_two_linears"
+TWO_LINEARS, SHARED_BY_HEADS = "nvlm_two_linears", "nvlm_shared_by_heads"
 LANGUAGE, VISION, CROSS_ATTENTION = "language_model.", "vision_model.", "language_model.model.layers.*.cross_attention"
 
 
@@ -35,6 +47,40 @@ class TwoLinearsParallel(TensorParallelLayer):
         return module
 
 
+class SharedByHeads(TensorParallelLayer):
+    """Weights that every head uses, whole on every GPU: each has the gradient of its own heads, and all are summed.
+
+    transformers' style for this, `replicated_with_grad_allreduce`, sums what `.grad` holds after every backward pass:
+    with a second micro-batch it counts the first again.
+    """
+
+    @contextmanager
+    def context_around_forward(self, module: nn.Module, mesh: Any) -> Iterator[None]:
+        """Let the module see its weights through a function that sums their gradients on the way back."""
+        own = dict(module._parameters)
+        seen = {name: SummedGradient.apply(weight, mesh.get_group()) for name, weight in own.items()}  # type: ignore[no-untyped-call]
+        module._parameters.update(seen)
+        try:
+            yield
+        finally:
+            module._parameters.update(own)
+
+
+class SummedGradient(Function):
+    """The weight itself; its gradient is the sum over the group."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, group: Any) -> Tensor:
+        ctx.group = group
+        return weight.view_as(weight)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        total = gradient.contiguous().clone()
+        dist.all_reduce(total, group=ctx.group)
+        return total, None
+
+
 def tensor_parallel_plan(model: Any) -> dict[str, str]:
     """Names of modules, `*` for a layer's number → how transformers cuts them; empty where the language model has no
     plan."""
@@ -42,13 +88,17 @@ def tensor_parallel_plan(model: Any) -> dict[str, str]:
     language = {name: style for name, style in inherited.items() if name.startswith(LANGUAGE)}
     if not language:
         return {}
+    language = {
+        name: SHARED_BY_HEADS if style == "replicated_with_grad_allreduce" else style
+        for name, style in language.items()
+    }
     deep = model.config.projector_depth == 2
     plan = language | {"connector.projector": TWO_LINEARS if deep else "colwise_gather_output"}
     if branches := model.cross_attentions():
         plan |= {f"{CROSS_ATTENTION}.{name}_proj": "colwise" for name in "qkv"}
         plan |= {f"{CROSS_ATTENTION}.o_proj": "rowwise"}
-        if model.config.cross_attention_qk_norm:  # each GPU has the gradient of its own heads only
-            plan |= {f"{CROSS_ATTENTION}.{name}_norm": "replicated_with_grad_allreduce" for name in "qk"}
+        if model.config.cross_attention_qk_norm:
+            plan |= {f"{CROSS_ATTENTION}.{name}_norm": SHARED_BY_HEADS for name in "qk"}
         if branches[0].feed_forward is not None:
             mlp, own = f"{LANGUAGE}model.layers.*.mlp.", f"{CROSS_ATTENTION}.feed_forward."
             plan |= {own + name.removeprefix(mlp): style for name, style in language.items() if name.startswith(mlp)}

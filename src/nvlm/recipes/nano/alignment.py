@@ -71,6 +71,18 @@ def alignment_loss(projected: Tensor, shown: Tensor, embeddings: Tensor, blank: 
     return ((distance + surprise) * weight).sum() / weight.sum()
 
 
+def nearest_named(projected: Tensor, shown: Tensor, embeddings: Tensor) -> tuple[int, int]:
+    """How many image tokens that show one thing lie nearest to its embedding, and how many show one thing.
+
+    Args:
+        projected, shown, embeddings: as for `alignment_loss`.
+    """
+    thing = shown.amax(-1)
+    one = (thing >= 0) & ((shown == thing.unsqueeze(-1)) | (shown == NOTHING)).all(-1)
+    closeness = projected[one] @ embeddings.T - embeddings.square().sum(-1) / 2
+    return int((closeness.argmax(-1) == thing[one]).sum()), int(one.sum())
+
+
 def _by_token(patches: NDArray[np.int64]) -> NDArray[np.int64]:
     """(V, G, G, 2) → (V, N, 2 · patches per token), image tokens row by row as pixel shuffle orders them."""
     views, grid = patches.shape[0], patches.shape[1] // DOWNSAMPLE

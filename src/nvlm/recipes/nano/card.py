@@ -40,10 +40,10 @@ size and style together).
 |---|---|---|
 {stages}
 
-The encoder and the language model of the first two rows are shared by nano-d, nano-x and nano-h, and so is the order of
-samples in the others. Minutes are wall clock on a shared machine of two cores, one or two threads. Alignment is no
-stage of the paper's, and its loss goes on beside the paper's in pretraining: `recipes/nano/alignment.py`, decision
-0034. Make it again with
+The encoder and the language model of the first three rows are shared by nano-d, nano-x and nano-h, and so is the order
+of samples in the others. Minutes are wall clock on a shared machine of two cores, one or two threads. Naming and
+alignment are no stages of the paper's, and the loss of the latter goes on beside the paper's in both of its:
+`recipes/nano/naming.py` and `alignment.py`, decisions 0034 and 0043. Make it again with
 
 ```
 nvlm train nano --arch {name}
@@ -88,6 +88,7 @@ def write_card(
     stages = [
         ("vision encoder, dense labels", run / "vision"),
         ("language model, text only", run / "language"),
+        ("naming: vision encoder, in the language model's embeddings", run / "naming"),
         ("alignment: connector", run / name / "align"),
         (
             "pretraining: connector, cross-attention" if architecture != "D" else "pretraining: connector",

@@ -1,54 +1,28 @@
 """`nvlm train nano`: backbones, features, then D, X or H through the paper's two stages. Everything resumes."""
 
-import copy
 import json
-import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import InternVLVisionModel, PreTrainedModel, Qwen2ForCausalLM
-from transformers.feature_extraction_utils import BatchFeature
+from transformers import PreTrainedModel
 
 from nvlm.data.features import FeatureStore
 from nvlm.evaluation.nano_suite import run_suite
 from nvlm.inference import ask_batch, load
-from nvlm.modeling.config import NVLMConfig
 from nvlm.modeling.model import NVLMForConditionalGeneration
-from nvlm.recipes.nano import stages
-from nvlm.recipes.nano.alignment import alignment_loss
+from nvlm.recipes.nano.build import build_variant, save
 from nvlm.recipes.nano.card import write_card
 from nvlm.recipes.nano.language import TextBatches, build_language_model, build_processor, language_loss
-from nvlm.recipes.nano.pictures import MixedBatches, encode_pictures, open_store
-from nvlm.recipes.nano.sizes import CROSS_ATTENTION, DOWNSAMPLE
+from nvlm.recipes.nano.naming import NamingReader, naming_batch, naming_scores
+from nvlm.recipes.nano.phases import phases
+from nvlm.recipes.nano.pictures import encode_pictures, open_store
+from nvlm.recipes.nano.stages import NanoRecipe
+from nvlm.recipes.nano.variant import Variant
 from nvlm.recipes.nano.vision import DenseReader, vision_batch, vision_scores
 from nvlm.training.loop import train
-from nvlm.training.stages import Stage
-
-
-@dataclass(frozen=True)
-class NanoRecipe:
-    """Everything that decides what comes out.
-
-    Attributes:
-        vision, language: the backbones' own stages.
-        align: the connector alone, before the paper's stages.
-        pretrain, sft: the paper's two stages, the same for D, X and H.
-        pictures: training pictures, encoded once by the frozen encoder and gone through as often as the steps ask.
-        text_rows: text-only rows among the rows of an SFT batch.
-        questions: held-out questions per task for the model card.
-    """
-
-    vision: Stage = stages.VISION
-    language: Stage = stages.LANGUAGE
-    align: Stage = stages.ALIGN
-    pretrain: Stage = stages.PRETRAIN
-    sft: Stage = stages.SFT
-    pictures: int = 30_000
-    text_rows: int = stages.TEXT_ROWS
-    questions: int = 500
 
 
 class NanoRun:
@@ -78,12 +52,15 @@ class NanoRun:
         encoder = self.vision()
         language = self.language()
         store = self.features(encoder)
-        model = build_model(architecture, encoder, language)
-        self._train_stages(model, architecture, store, resume)
+        variant = Variant(architecture)
+        model, processor = build_variant(variant, encoder, language)
+        for phase in phases(self.recipe, variant, model, processor, store):
+            folder = self.folder / architecture.lower() / phase.name
+            train(phase.stage, model, phase.batches, phase.loss, folder, resume=resume)
         return self._finish(model, architecture)
 
     def vision(self) -> PreTrainedModel:
-        """The vision encoder after its own stage."""
+        """The vision encoder after its own stage, and after naming what it sees as the language model would."""
         torch.manual_seed(self.recipe.vision.seed)
         reader, stage = DenseReader(), self.recipe.vision
         train(
@@ -95,6 +72,23 @@ class NanoRun:
             resume=True,
             evaluate=lambda: vision_scores(reader),
             evaluate_every=200,
+        )
+        return self._name(reader)
+
+    def _name(self, reader: DenseReader) -> PreTrainedModel:
+        embeddings: Tensor = self.language().get_input_embeddings().weight  # type: ignore[assignment]
+        torch.manual_seed(self.recipe.naming.seed)
+        naming = NamingReader(reader, embeddings, blank=build_processor("D").image_token_id)
+        stage, drawn = self.recipe.naming, self.recipe.vision.steps * self.recipe.vision.batch
+        train(
+            stage,
+            naming,
+            lambda step: [naming_batch("train", "vision", drawn + step * stage.batch, stage.batch)],
+            naming.loss,
+            self.folder / "naming",
+            resume=True,
+            evaluate=lambda: naming_scores(naming),
+            evaluate_every=100,
         )
         return reader.vision_model
 
@@ -120,22 +114,6 @@ class NanoRun:
         encode_pictures(store, encoder, self.recipe.pictures, self._say)
         return store
 
-    def _train_stages(
-        self, model: NVLMForConditionalGeneration, architecture: str, store: FeatureStore, resume: bool
-    ) -> None:
-        processor = build_processor(architecture)
-        for name, text in (("align", 0), ("pretrain", 0), ("sft", self.recipe.text_rows)):
-            shared: Stage = getattr(self.recipe, name)
-            stage = stages.for_architecture(shared, architecture, bool(model.config.places.in_memory))
-            train(
-                stage,
-                model,
-                MixedBatches(processor, store, stage.batch, text, shared.seed),
-                stage_loss(model, stages.ALIGNMENT_WEIGHTS[name]),
-                self.folder / architecture.lower() / name,
-                resume=resume,
-            )
-
     def _finish(self, model: NVLMForConditionalGeneration, architecture: str) -> Path:
         """Write the model, answer the held-out questions with what was written, write the card."""
         target = self.folder / f"nano-{architecture.lower()}"
@@ -156,53 +134,6 @@ class NanoRun:
         )
         self._say(f"finished: {target}")
         return target
-
-
-def stage_loss(model: NVLMForConditionalGeneration, alignment_weight: float | None) -> Callable[[BatchFeature], Tensor]:
-    """The loss of a part: the next-token loss and its share of the alignment loss, or the latter alone (``None``)."""
-
-    def loss(part: BatchFeature) -> Tensor:
-        inputs = dict(part)
-        shown, share = inputs.pop("shown_tokens", None), inputs.pop("share", 0.0)
-        aligned = torch.zeros(())
-        if shown is not None and alignment_weight != 0:
-            embeddings: Tensor = model.get_input_embeddings().weight.detach()  # type: ignore[operator]
-            projected = model.connector(inputs["image_features"])
-            aligned = share * alignment_loss(projected, shown, embeddings, blank=model.config.image_token_id)
-        if alignment_weight is None:
-            return aligned
-        next_token: Tensor = model(**inputs, use_cache=False).loss
-        return torch.add(next_token, aligned, alpha=alignment_weight)
-
-    return loss
-
-
-def build_model(
-    architecture: str, encoder: InternVLVisionModel | PreTrainedModel, language: Qwen2ForCausalLM | PreTrainedModel
-) -> NVLMForConditionalGeneration:
-    """One architecture on the two backbones, its new parts fresh and the same for the same seed."""
-    processor = build_processor(architecture)
-    config = NVLMConfig(
-        vision_config=encoder.config.to_dict(),
-        text_config=language.config.to_dict(),
-        architecture=architecture,
-        image_token_id=processor.image_token_id,
-        downsample=DOWNSAMPLE,
-        **CROSS_ATTENTION,
-    )
-    torch.manual_seed(0)
-    return NVLMForConditionalGeneration.from_backbones(config, encoder, language)
-
-
-def save(model: PreTrainedModel, folder: Path, *others: object) -> None:
-    """Write a model (bf16 on disk) and what belongs to it into ``folder``, complete or not at all."""
-    beside = folder.with_name(folder.name + ".part")
-    shutil.rmtree(beside, ignore_errors=True)
-    copy.deepcopy(model).to(torch.bfloat16).save_pretrained(beside)  # type: ignore[arg-type]
-    for other in others:
-        other.save_pretrained(beside)  # type: ignore[attr-defined]
-    shutil.rmtree(folder, ignore_errors=True)
-    beside.rename(folder)
 
 
 def _check_recipe(path: Path, recipe: NanoRecipe) -> None:

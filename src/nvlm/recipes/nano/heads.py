@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from transformers import Qwen2ForCausalLM
 from transformers.models.qwen2.modeling_qwen2 import Qwen2Attention
 
+from nvlm.modeling.model import NVLMForConditionalGeneration
+
 SHARPNESS = 6.0
 """Size of the biases that make a head look a fixed distance back: most of its attention falls there."""
 
@@ -36,6 +38,26 @@ def start_heads(model: Qwen2ForCausalLM) -> None:
         head = group * per_group
         second.q_proj.weight[head * size : (head + 1) * size] = second.k_proj.weight[rows]
         _block(second.o_proj, head, size).copy_(2 * second.v_proj.weight[rows].T)
+
+
+@torch.no_grad()
+def start_reading(model: NVLMForConditionalGeneration) -> None:
+    """Let the last cross-attention begin as a copier, in place: what it attends to goes on to the head as it is.
+
+    Memory begins as embeddings of words, and so does what the head compares with. A warm start alone does not copy:
+    self-attention of a late layer has learned to read and to write states, which look unlike embeddings. Values are
+    orthogonal directions and outputs their transpose, at the sizes that the warm start gave them.
+    """
+    if not (branches := model.cross_attentions()):
+        return
+    branch = branches[-1]
+    values, outputs = branch.v_proj.weight, branch.o_proj.weight
+    sizes = [weight.norm() / len(values) ** 0.5 for weight in (values, outputs)]
+    values.copy_(nn.init.orthogonal_(torch.empty_like(values)))
+    groups = values.T.reshape(outputs.shape[0], -1, branch.head_dim)
+    copied = groups.repeat_interleave(branch.num_key_value_groups, dim=1).flatten(1)
+    outputs.copy_(copied * sizes[1] / branch.num_key_value_groups**0.5)
+    values.mul_(sizes[0])
 
 
 def _look_back(attention: Qwen2Attention, head: int, group: int, distance: int, frequencies: Tensor) -> None:

@@ -16,6 +16,7 @@ from nvlm.data.synthetic.tokenizer import SLOT, TURN_END, build_tokenizer
 from nvlm.modeling.loss import predicting_rows, supervised_loss
 from nvlm.processing import NVLMImageProcessor, NVLMProcessor
 from nvlm.recipes.nano.heads import start_heads
+from nvlm.recipes.nano.numbers import start_numbers
 from nvlm.recipes.nano.sizes import LANGUAGE, MAX_TILES, TILE_SIZE, TOKENS_PER_VIEW
 from nvlm.recipes.nano.stages import RECALL_STEPS
 
@@ -26,13 +27,18 @@ RECALL = {"recall": (TEXT_TASKS["recall"][0], 3.0), "copy": (TEXT_TASKS["copy"][
 """The tasks of the language stage's first ``RECALL_STEPS`` steps."""
 
 
-def build_processor(architecture: str) -> NVLMProcessor:
+def build_processor(architecture: str, tags: str = "1d", max_tiles: int = MAX_TILES) -> NVLMProcessor:
     """The nano family's processor for one architecture."""
     tokenizer = build_tokenizer()
     tokenizer.model_max_length = LANGUAGE["max_position_embeddings"]
-    images = NVLMImageProcessor(tile_size=TILE_SIZE, max_tiles=MAX_TILES)
+    images = NVLMImageProcessor(tile_size=TILE_SIZE, max_tiles=max_tiles)
     return NVLMProcessor(
-        images, tokenizer, architecture=architecture, tokens_per_view=TOKENS_PER_VIEW, image_token=SLOT
+        images,
+        tokenizer,
+        architecture=architecture,
+        tokens_per_view=TOKENS_PER_VIEW,
+        tag_format=tags,
+        image_token=SLOT,
     )
 
 
@@ -50,6 +56,7 @@ def build_language_model() -> Qwen2ForCausalLM:
         )
     )
     start_heads(model)
+    start_numbers(model.get_input_embeddings(), tokenizer.get_vocab())  # type: ignore[arg-type]
     model.generation_config.eos_token_id = end
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model

@@ -16,11 +16,12 @@ from transformers import PreTrainedModel
 from transformers.feature_extraction_utils import BatchFeature
 
 from nvlm.data.features import FeatureStore
-from nvlm.data.sample import Message
+from nvlm.data.packing import Budget, RowPlanner, size_of
 from nvlm.data.synthetic.problem import Problem
 from nvlm.data.synthetic.tasks import PICTURE_TASKS, draw_problem, to_sample
+from nvlm.data.synthetic.transcript import with_transcript
 from nvlm.modeling.vision import encode
-from nvlm.processing import NVLMProcessor
+from nvlm.processing import NVLMProcessor, Row
 from nvlm.processing.normalise import normalise
 from nvlm.processing.tiling import Grid, choose_grid, cut
 from nvlm.recipes.nano.alignment import shown_tokens
@@ -32,8 +33,8 @@ ENCODED_TOGETHER = 32
 SAID_EVERY = 1024
 VIEWS_OF_A_PICTURE = 5.3
 """On average, over the blend of tasks."""
-TOKENS_OF_A_PART = 2500
-"""A batch is cut into parts of about so many padded tokens, rows of like length together."""
+ROOM = Budget(2500)
+"""Of a packed row; each is a part of a step's batch."""
 
 
 def weights_hash(model: nn.Module) -> str:
@@ -83,8 +84,8 @@ def _disk(pictures: int) -> float:
 
 
 def picture(index: int) -> Problem:
-    """The ``index``-th training picture with its turns."""
-    return draw_problem(PICTURE_TASKS, "train", STREAM, index)
+    """The ``index``-th training picture with its turns, the last about all that it shows."""
+    return with_transcript(draw_problem(PICTURE_TASKS, "train", STREAM, index))
 
 
 def grid_of(problem: Problem) -> Grid:
@@ -92,40 +93,50 @@ def grid_of(problem: Problem) -> Grid:
     return choose_grid(*_image(problem).size, TILE_SIZE, MAX_TILES)
 
 
-class _Row(NamedTuple):
-    """A conversation of a step: its length in tokens, its grids, its picture's index (``None``: text-only) and
-    what the picture's tokens show."""
+class _Sample(NamedTuple):
+    """A conversation of a step, laid out; its picture's index (``None``: text-only) and what image tokens show."""
 
-    length: int
-    messages: list[Message]
-    grids: list[Grid]
-    index: int | None  # type: ignore[assignment]
+    row: Row
+    picture: int | None
     shown: Tensor | None
 
 
 class MixedBatches:
     """Batches of pictures (as stored features) and text-only rows by step: the same samples for every architecture.
 
-    Parts with pictures hold ``shown_tokens``, what every image token shows, and ``share``, the part's share of the
-    step's pictures.
+    Each part is one packed row of `ROOM`.
 
     Args:
-        processor: of the architecture.
-        store: features of all pictures.
+        processor: of the architecture. With at most one tile a picture is its thumbnail alone.
+        store: features of all pictures, with all of their views.
         batch: rows of a step.
         text: how many of them are text-only.
-        seed: of the order of pictures in each pass over the store.
+        seed: of the order of pictures in each pass over the store, and of the text-only rows.
+        aligned: add ``shown_tokens``, what every image token shows, and ``share``, the part's share of the step's
+            pictures, for the alignment loss.
+
+    Raises:
+        ValueError: the processor cuts pictures into other views than the store holds.
     """
 
-    def __init__(self, processor: NVLMProcessor, store: FeatureStore, batch: int, text: int, seed: int) -> None:
-        self._processor, self._store, self._seed = processor, store, seed
+    def __init__(
+        self, processor: NVLMProcessor, store: FeatureStore, batch: int, text: int, seed: int, aligned: bool = True
+    ) -> None:
+        most: int = processor.image_processor.max_tiles
+        if most not in (1, MAX_TILES):
+            raise ValueError(f"the store holds views of up to {MAX_TILES} tiles; it has none of up to {most}")
+        self._views = slice(-1, None) if most == 1 else slice(None)
+        self._processor, self._store, self._seed, self._aligned = processor, store, seed, aligned
         self._batch, self._pictures, self._text = batch, batch - text, text
 
     def __call__(self, step: int) -> list[BatchFeature]:
         """The parts of ``step``'s batch, each with ``num_items_in_batch``, the supervised tokens of the whole step."""
-        rows = [self._picture_row(index) for index in self._indices(step)]
-        rows += [self._text_row(messages) for messages in text_rows("train", "sft", step * self._text, self._text)]
-        parts = [self._encode(part) for part in _cut_parts(sorted(rows, key=lambda row: row.length))]
+        samples = [self._pictured(index) for index in self._indices(step)]
+        stream = f"sft/{self._seed}" if self._seed else "sft"
+        texts = text_rows("train", stream, step * self._text, self._text)
+        samples += [_Sample(self._processor.layout(messages), None, None) for messages in texts]
+        planned = RowPlanner(ROOM).rows((number, size_of(sample.row)) for number, sample in enumerate(samples))
+        parts = [self._encode([samples[int(piece.key)] for piece in row]) for row in planned]
         supervised = sum(int((part["labels"] != -100).sum()) for part in parts)
         for part in parts:
             part["num_items_in_batch"] = supervised
@@ -136,23 +147,23 @@ class MixedBatches:
         places = range(step * self._pictures, (step + 1) * self._pictures)
         return [_order(self._seed, place // count, count)[place % count] for place in places]
 
-    def _picture_row(self, index: int) -> _Row:
+    def _pictured(self, index: int) -> _Sample:
         problem = picture(index)
-        messages, grids = to_sample(problem, str(index)).messages, [grid_of(problem)]
+        grid = grid_of(problem)
+        assert problem.drawing is not None
         shown = None
-        if problem.drawing is not None:
-            shown = shown_tokens(problem.drawing.marks, *grids[0], self._processor.tokenizer)
-        return _Row(len(self._processor.layout(messages, grids)), messages, grids, index, shown)
+        if self._aligned:
+            shown = shown_tokens(problem.drawing.marks, *grid, self._processor.tokenizer)[self._views]
+        seen = Grid(1, 1) if self._views.start else grid
+        return _Sample(self._processor.layout(to_sample(problem, str(index)).messages, [seen]), index, shown)
 
-    def _text_row(self, messages: list[Message]) -> _Row:
-        return _Row(len(self._processor.layout(messages)), messages, [], None, None)
-
-    def _encode(self, rows: list[_Row]) -> BatchFeature:
-        batch = self._processor.encode([row.messages for row in rows], grids=[row.grids for row in rows])
-        features = [self._store.read(row.index) for row in rows if row.index is not None]
+    def _encode(self, samples: list[_Sample]) -> BatchFeature:
+        """One packed row."""
+        batch = self._processor.encode_packed([[sample.row for sample in samples]])
+        features = [self._store.read(sample.picture)[self._views] for sample in samples if sample.picture is not None]
         if features:
             batch["image_features"] = torch.cat(features)
-        shown = [row.shown for row in rows if row.shown is not None]
+        shown = [sample.shown for sample in samples if sample.shown is not None]
         if shown:
             batch["shown_tokens"], batch["share"] = torch.cat(shown), len(shown) / self._pictures
         return batch
@@ -160,21 +171,11 @@ class MixedBatches:
 
 @lru_cache(maxsize=1)
 def _order(seed: int, epoch: int, count: int) -> list[int]:
-    """The order of pictures in one pass: as drawn in the first, shuffled in the others."""
+    """The order of pictures in one pass: with seed 0 as drawn in the first, else shuffled."""
     order = list(range(count))
-    if epoch:
+    if epoch or seed:
         random.Random(f"{seed}/{epoch}").shuffle(order)
     return order
-
-
-def _cut_parts(rows: list[_Row]) -> list[list[_Row]]:
-    """Cut rows sorted by length where the padded part would grow too large."""
-    parts: list[list[_Row]] = [[]]
-    for row in rows:
-        if parts[-1] and (len(parts[-1]) + 1) * row.length > TOKENS_OF_A_PART:
-            parts.append([])
-        parts[-1].append(row)
-    return parts
 
 
 def _image(problem: Problem) -> Image.Image:

@@ -7,7 +7,7 @@ from nvlm.data.synthetic.tokenizer import SLOT, build_tokenizer
 from nvlm.modeling.architectures import find_architecture
 from nvlm.modeling.views import Views
 from nvlm.recipes.nano import stages
-from nvlm.recipes.nano.pictures import TOKENS_OF_A_PART
+from nvlm.recipes.nano.pictures import ROOM
 from nvlm.recipes.nano.sizes import CROSS_ATTENTION, DOWNSAMPLE, LANGUAGE, MAX_TILES, TOKENS_PER_VIEW, VISION
 from nvlm.recipes.recipe import Backbone, ImageStage, Model, Recipe
 from nvlm.training.stages import Stage
@@ -51,6 +51,6 @@ def _stage(shared: Stage, architecture: str) -> ImageStage:
         length=length,
         max_tiles=MAX_TILES,
         supervised=ANSWERED,
-        rows=min(stage.batch, TOKENS_OF_A_PART // length),
+        rows=min(stage.batch, ROOM.tokens // length),
         stored_features=True,
     )

@@ -42,3 +42,6 @@ CROSS_ATTENTION: dict[str, Any] = {
     "cross_attention_warm_start": True,
 }
 """At this size zero gates open too slowly: a warm start, with the weights of the same layer's self-attention."""
+
+PROJECTOR_LAYERS = 2
+"""Also of X, whose projector is one linear layer in the paper: words are not linear in the features of this encoder."""

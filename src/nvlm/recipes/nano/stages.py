@@ -1,6 +1,6 @@
-"""The nano family's stages: two for the backbones, then the paper's two for each architecture (section 4.5)."""
+"""The nano family's stages: three for the backbones, one for the connector, then the paper's two (section 4.5)."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from nvlm.training.stages import Stage
 
@@ -19,8 +19,20 @@ LANGUAGE = replace(VISION, name="language", steps=5200, batch=64, steady=0.4)
 RECALL_STEPS = 320
 """Steps at the start of the language stage that see little but recall: many answers that only content can find."""
 
+NAMING = replace(
+    VISION,
+    name="naming",
+    steps=1000,
+    warmup=30,
+    peak_lr=2e-3,
+    matrix_lr=0.008,
+    steady=0.3,
+)
+
 NEW_PARTS = ("connector.*", "language_model.*.cross_attention.*")
 """What pretraining trains in X and H; D has no cross-attention, and a pattern that matches nothing is an error."""
+LANGUAGE_MODEL = "language_model.*"
+"""What SFT trains besides."""
 
 ALIGN = Stage(
     name="align",
@@ -46,16 +58,16 @@ PRETRAIN = Stage(
 SFT = replace(
     PRETRAIN,
     name="sft",
-    trainable=(*NEW_PARTS, "language_model.*"),
-    steps=1500,
+    trainable=(*NEW_PARTS, LANGUAGE_MODEL),
+    steps=2600,
     warmup=50,
     final_lr=3e-5,
     matrix_lr=0.005,
     steady=0.4,
 )
-ALIGNMENT_WEIGHTS = {"align": None, "pretrain": 30.0, "sft": 0.0}
+ALIGNMENT_WEIGHTS = {"align": None, "pretrain": 30.0, "sft": 0.5}
 """Of the alignment loss against the next-token loss (``None``: alone). A frozen language model that has never seen a
-picture is surely wrong about it, and its gradients would pull image tokens away from words. See decision 0034."""
+picture is surely wrong about it, and its gradients would pull image tokens away from words: decisions 0034 and 0043."""
 
 TEXT_ROWS = 8
 """Text-only rows of a batch in SFT; the others are pictures. Pretraining sees pictures only (paper section 5.3)."""
@@ -65,3 +77,28 @@ def for_architecture(stage: Stage, architecture: str, has_memory: bool) -> Stage
     """A shared stage as one architecture goes through it: under its name, without cross-attention where it has none."""
     kept = tuple(pattern for pattern in stage.trainable if has_memory or "cross_attention" not in pattern)
     return replace(stage, name=f"nano-{architecture.lower()} {stage.name}", trainable=kept)
+
+
+@dataclass(frozen=True)
+class NanoRecipe:
+    """Everything that decides what comes out.
+
+    Attributes:
+        vision, language: the backbones' own stages.
+        naming: the encoder's second stage, with the language model's embeddings.
+        align: the connector alone, before the paper's stages.
+        pretrain, sft: the paper's two stages, the same for D, X and H.
+        pictures: training pictures, encoded once by the frozen encoder and gone through as often as the steps ask.
+        text_rows: text-only rows among the rows of an SFT batch.
+        questions: held-out questions per task for the model card.
+    """
+
+    vision: Stage = VISION
+    language: Stage = LANGUAGE
+    naming: Stage = NAMING
+    align: Stage = ALIGN
+    pretrain: Stage = PRETRAIN
+    sft: Stage = SFT
+    pictures: int = 30_000
+    text_rows: int = TEXT_ROWS
+    questions: int = 500

@@ -1,0 +1,74 @@
+"""A variant's model and processor on the two backbones, and how models are written."""
+
+import copy
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import InternVLVisionModel, PreTrainedModel, Qwen2ForCausalLM
+
+from nvlm.modeling.config import NVLMConfig
+from nvlm.modeling.model import NVLMForConditionalGeneration
+from nvlm.processing import NVLMProcessor
+from nvlm.recipes.nano.heads import start_reading
+from nvlm.recipes.nano.language import build_processor
+from nvlm.recipes.nano.sizes import CROSS_ATTENTION, DOWNSAMPLE, MAX_TILES, PROJECTOR_LAYERS
+from nvlm.recipes.nano.variant import Variant
+
+
+def build_variant(
+    variant: Variant,
+    encoder: InternVLVisionModel | PreTrainedModel,
+    language: Qwen2ForCausalLM | PreTrainedModel,
+) -> tuple[NVLMForConditionalGeneration, NVLMProcessor]:
+    """A variant's model before its first stage, and its processor. The language model is taken over and trained."""
+    max_tiles = 1 if variant.thumbnail_only else MAX_TILES
+    model = build_model(
+        variant.architecture,
+        encoder,
+        language,
+        seed=variant.seed,
+        cross_attention_every=variant.cross_attention_every,
+        cross_attention_feed_forward=variant.feed_forward,
+    )
+    return model, build_processor(variant.architecture, variant.tags, max_tiles)
+
+
+def build_model(
+    architecture: str,
+    encoder: InternVLVisionModel | PreTrainedModel,
+    language: Qwen2ForCausalLM | PreTrainedModel,
+    seed: int = 0,
+    **values: Any,
+) -> NVLMForConditionalGeneration:
+    """One architecture on the two backbones, its new parts fresh and the same for the same seed.
+
+    Args:
+        values: of `NVLMConfig`, in place of the family's.
+    """
+    processor = build_processor(architecture)
+    config = NVLMConfig(
+        vision_config=encoder.config.to_dict(),
+        text_config=language.config.to_dict(),
+        architecture=architecture,
+        image_token_id=processor.image_token_id,
+        downsample=DOWNSAMPLE,
+        projector_layers=PROJECTOR_LAYERS,
+        **CROSS_ATTENTION | values,
+    )
+    torch.manual_seed(seed)
+    model = NVLMForConditionalGeneration.from_backbones(config, encoder, language)
+    start_reading(model)
+    return model
+
+
+def save(model: PreTrainedModel, folder: Path, *others: object) -> None:
+    """Write a model (bf16 on disk) and what belongs to it into ``folder``, complete or not at all."""
+    beside = folder.with_name(folder.name + ".part")
+    shutil.rmtree(beside, ignore_errors=True)
+    copy.deepcopy(model).to(torch.bfloat16).save_pretrained(beside)  # type: ignore[arg-type]
+    for other in others:
+        other.save_pretrained(beside)  # type: ignore[attr-defined]
+    shutil.rmtree(folder, ignore_errors=True)
+    beside.rename(folder)
