@@ -24,9 +24,9 @@ from nvlm.data.synthetic.tasks import to_sample
 from nvlm.modeling.model import NVLMForConditionalGeneration
 from nvlm.processing import NVLMProcessor, Row
 from nvlm.processing.tiling import Grid
-from nvlm.recipes.nano.family import build_model
+from nvlm.recipes.nano.build import build_model
 from nvlm.recipes.nano.language import build_language_model, build_processor, text_rows
-from nvlm.recipes.nano.pictures import TOKENS_OF_A_PART, grid_of, picture
+from nvlm.recipes.nano.pictures import ROOM, grid_of, picture
 from nvlm.recipes.nano.sizes import PATCH_SIZE, TILE_SIZE, VISION
 
 PICTURES, TEXTS = 16, 8
@@ -56,10 +56,10 @@ def draw(processor: NVLMProcessor, step: int) -> list[Drawn]:
 
 
 def padded(processor: NVLMProcessor, samples: list[Drawn]) -> Iterator[tuple[BatchFeature, list[Drawn]]]:
-    """Samples of like length together, cut where the padded part would grow too large, as `recipes.nano` does."""
+    """Samples of like length together, cut where the padded part would grow too large."""
     part: list[Drawn] = []
     for sample in sorted(samples, key=lambda sample: len(sample.row)):
-        if part and (len(part) + 1) * len(sample.row) > TOKENS_OF_A_PART:
+        if part and (len(part) + 1) * len(sample.row) > ROOM.tokens:
             yield _encode(processor, part), part
             part = []
         part.append(sample)
@@ -72,7 +72,7 @@ def _encode(processor: NVLMProcessor, part: list[Drawn]) -> BatchFeature:
 
 def packed(processor: NVLMProcessor, samples: list[Drawn]) -> Iterator[tuple[BatchFeature, list[Drawn]]]:
     """One row a part."""
-    planner = RowPlanner(Budget(TOKENS_OF_A_PART))
+    planner = RowPlanner(ROOM)
     for row in planner.rows((number, size_of(sample.row)) for number, sample in enumerate(samples)):
         own = [samples[int(piece.key)] for piece in row]
         yield processor.encode_packed([[sample.row for sample in own]]), own

@@ -31,8 +31,9 @@ from nvlm.planning.parameters import choose_learning, count_parameters
 from nvlm.planning.sharding import Layout
 from nvlm.recipes.known import find_recipe
 from nvlm.recipes.nano import stages
-from nvlm.recipes.nano.family import build_model, stage_loss
+from nvlm.recipes.nano.build import build_model
 from nvlm.recipes.nano.language import build_language_model, build_processor
+from nvlm.recipes.nano.phases import stage_loss
 from nvlm.recipes.nano.pictures import MixedBatches, encode_pictures, open_store
 from nvlm.recipes.nano.sizes import VISION
 from nvlm.recipes.workloads import workload_of

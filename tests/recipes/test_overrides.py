@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from nvlm.recipes.nano.family import NanoRecipe
+from nvlm.recipes.nano.stages import NanoRecipe
 from nvlm.recipes.overrides import override, override_from_file
 from nvlm.recipes.paper_72b import paper_72b
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nvlm.training import checkpointing
+from nvlm.training import checkpointing, tensor_files
 from nvlm.training.freezing import freeze
 from nvlm.training.optim import build_optimizers, set_rates
 from tests.training.toy import STAGE, Toy, batch_of, same_weights
@@ -22,23 +22,21 @@ def stepped(steps: int = 2) -> tuple[Toy, dict[str, torch.optim.Optimizer]]:
 
 
 def save(folder: Path, step: int) -> Path:
-    return checkpointing.save(folder, step, *stepped(1), {"stage": "toy"})
+    return checkpointing.save(folder, step, tensor_files.state(*stepped(1)), {"stage": "toy"})
 
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_checkpoint_brings_back_weights_optimisers_and_randomness(tmp_path):
+def test_a_checkpoint_brings_back_weights_and_optimisers(tmp_path):
     model, optimizers = stepped()
-    checkpointing.save(tmp_path, 2, model, optimizers, {"stage": "toy", "seconds": 1.5})
-    drawn = torch.rand(5)
+    checkpointing.save(tmp_path, 2, tensor_files.state(model, optimizers), {"stage": "toy", "seconds": 1.5})
     fresh = Toy()
     others = build_optimizers(fresh, STAGE)
     checkpoint = checkpointing.latest(tmp_path)
     assert (checkpoint.step, checkpoint.numbers) == (2, {"stage": "toy", "seconds": 1.5})
     checkpointing.restore(checkpoint, fresh, others)
-    assert torch.equal(torch.rand(5), drawn)
     assert same_weights(fresh, model)
     twins = {id(parameter): other for parameter, other in zip(model.parameters(), fresh.parameters(), strict=True)}
     for kind, optimizer in optimizers.items():
@@ -49,21 +47,24 @@ def test_a_checkpoint_brings_back_weights_optimisers_and_randomness(tmp_path):
 
 
 def test_only_safetensors_and_json_are_written(tmp_path):
-    assert names(save(tmp_path, 1)) == ["state.json", "state.safetensors"]
+    state = {"step": 3, "held": [torch.arange(3), b"bytes"]}
+    tensors = tensor_files.state(*stepped(1))
+    path = checkpointing.save(tmp_path, 1, tensors, {"stage": "toy"}, lanes={0: state})
+    assert {each.suffix for each in path.rglob("*") if each.is_file()} == {".json", ".safetensors"}
+    assert names(path) == ["lanes", "provenance.json", "state.json", "tensors"]
 
 
 def test_frozen_parameters_are_not_saved(tmp_path):
     model = Toy()
     freeze(model, ("body.*",))
-    checkpointing.save(tmp_path, 1, model, build_optimizers(model, STAGE), {})
-    saved = {name for name in checkpointing.latest(tmp_path).tensors if name.startswith("model.")}
-    assert saved == {"model.body.0.weight", "model.body.0.bias", "model.body.3.weight", "model.body.3.bias"}
+    tensors = tensor_files.state(model, build_optimizers(model, STAGE))
+    assert set(tensors) == {"model.body.0.weight", "model.body.0.bias", "model.body.3.weight", "model.body.3.bias"}
 
 
 def test_the_last_two_are_kept(tmp_path):
     for step in (1, 2, 10, 100):
         save(tmp_path, step)
-    assert names(tmp_path) == ["step-0000010", "step-0000100"]
+    assert names(tmp_path) == ["latest", "step-0000010", "step-0000100"]
     assert checkpointing.latest(tmp_path).step == 100
 
 
@@ -77,20 +78,24 @@ def test_an_unfinished_checkpoint_is_never_read_and_later_removed(tmp_path):
     save(tmp_path, 2).rename(tmp_path / "step-0000002.part")
     assert checkpointing.latest(tmp_path).step == 1
     save(tmp_path, 3)
-    assert names(tmp_path) == ["step-0000001", "step-0000003"]
+    assert names(tmp_path) == ["latest", "step-0000001", "step-0000003"]
+
+
+def tensors_of(path: Path) -> Path:
+    return next((path / "tensors").iterdir())
 
 
 def cut_tensors(path: Path) -> None:
-    data = (path / "state.safetensors").read_bytes()
-    (path / "state.safetensors").write_bytes(data[: len(data) // 2])
+    data = tensors_of(path).read_bytes()
+    tensors_of(path).write_bytes(data[: len(data) // 2])
 
 
 def cut_header(path: Path) -> None:
-    (path / "state.safetensors").write_bytes(b"\x10")
+    tensors_of(path).write_bytes(b"\x10")
 
 
 def lose_tensors(path: Path) -> None:
-    (path / "state.safetensors").unlink()
+    tensors_of(path).unlink()
 
 
 def cut_numbers(path: Path) -> None:
@@ -117,6 +122,23 @@ def test_it_says_so_when_no_checkpoint_can_be_read(tmp_path, capsys):
     assert "starts again from its first step" in capsys.readouterr().err
 
 
+def test_what_is_pointed_to_comes_first(tmp_path):
+    """A process may die after a checkpoint was renamed and before it is pointed to."""
+    save(tmp_path, 1)
+    save(tmp_path, 2)
+    (tmp_path / "latest").write_text("step-0000001\n")
+    assert checkpointing.latest(tmp_path).step == 1
+    (tmp_path / "latest").write_text("step-0000009\n")
+    assert checkpointing.latest(tmp_path).step == 2
+
+
+def test_a_checkpoint_of_an_earlier_version_is_refused(tmp_path):
+    (tmp_path / "step-0000005").mkdir()
+    (tmp_path / "step-0000005" / "state.safetensors").write_bytes(b"")
+    with pytest.raises(ValueError, match="written by an earlier version of nvlm"):
+        checkpointing.latest(tmp_path)
+
+
 def test_damaged_later_checkpoints_do_not_push_out_the_new_one(tmp_path):
     save(tmp_path, 1)
     for step in (8, 9):
@@ -132,7 +154,7 @@ def test_a_failed_write_leaves_the_checkpoint_before_it(tmp_path, monkeypatch):
     def full(*args: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(checkpointing, "save_file", full)
+    monkeypatch.setattr(tensor_files, "write", full)
     with pytest.raises(OSError, match="no space"):
         save(tmp_path, 2)
     monkeypatch.undo()
@@ -142,7 +164,7 @@ def test_a_failed_write_leaves_the_checkpoint_before_it(tmp_path, monkeypatch):
 def test_a_checkpoint_of_other_parameters_is_refused(tmp_path):
     model = Toy()
     freeze(model, ("body.*",))
-    checkpointing.save(tmp_path, 1, model, build_optimizers(model, STAGE), {})
+    checkpointing.save(tmp_path, 1, tensor_files.state(model, build_optimizers(model, STAGE)), {})
     whole = Toy()
     with pytest.raises(
         ValueError, match=r"holds 4 tensors, the stage trains 6; they differ in \['embed.weight', 'lm_head.weight'\]"

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.distributed.checkpoint.api import CheckpointException
 
 from nvlm.training import checkpointing
+from nvlm.training.engine import Engine
+from nvlm.training.lanes import StepBatches
 from nvlm.training.loop import Interrupted, train
 from tests.training.toy import STAGE, Toy, batch_of, run, same_weights
 
@@ -78,7 +81,7 @@ def test_a_partly_frozen_stage_resumes_exactly(tmp_path):
 def test_a_run_whose_last_checkpoint_is_damaged_goes_on_from_the_one_before(tmp_path, whole):
     with pytest.raises(Interrupted):
         run(tmp_path, save_every=0, stop_after=6)
-    path = checkpointing.steps(tmp_path)[-1] / "state.safetensors"
+    path = next((checkpointing.steps(tmp_path)[-1] / "tensors").iterdir())
     path.write_bytes(path.read_bytes()[:100])
     assert same_weights(run(tmp_path, resume=True), whole[1])
     assert losses(tmp_path) == losses(whole[0])
@@ -118,6 +121,44 @@ def test_a_run_of_another_stage_is_refused(tmp_path):
 def test_checkpoints_are_written_as_often_as_asked(tmp_path):
     run(tmp_path, save_every=0)
     assert [path.name for path in checkpointing.steps(tmp_path)] == ["step-0000011", "step-0000012"]
+
+
+def test_a_run_that_saves_in_the_background_is_the_same_run(tmp_path, whole):
+    engine = Engine(background=True)
+    with pytest.raises(Interrupted):
+        train(STAGE, model := Toy(), batch_of, model.loss, tmp_path, engine=engine, save_every=0, stop_after=7)
+    assert checkpointing.latest(tmp_path).step == 7
+    train(STAGE, model := Toy(), batch_of, model.loss, tmp_path, engine=engine, save_every=0, resume=True)
+    assert same_weights(model, whole[1])
+    assert losses(tmp_path) == losses(whole[0])
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_background_save_that_fails_stops_the_run(tmp_path, monkeypatch):
+    def full(*arguments: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("torch.distributed.checkpoint.hf_storage.HuggingFaceStorageWriter.write_data", full)
+    model = Toy()
+    with pytest.raises(CheckpointException, match="no space left on device"):
+        train(STAGE, model, batch_of, model.loss, tmp_path, engine=Engine(background=True), save_every=0)
+    assert checkpointing.steps(tmp_path) == []
+
+
+def test_other_lanes_are_refused(tmp_path):
+    run(tmp_path, stop_after=None)
+    with pytest.raises(ValueError, match="was begun with lanes 1, and not 2, so its steps would hold other samples"):
+        train(STAGE, model := Toy(), StepBatches(batch_of, 2), model.loss, tmp_path, resume=True)
+
+
+def test_lanes_of_parts_are_the_step_in_another_order(tmp_path):
+    stage, model, other = replace(STAGE, steps=3), Toy(), Toy()
+    for toy in (model, other):
+        toy.body[2] = torch.nn.Identity()
+    train(stage, model, batch_of, model.loss, tmp_path / "one")
+    train(stage, other, StepBatches(batch_of, 2), other.loss, tmp_path / "two")
+    assert losses(tmp_path / "two") == losses(tmp_path / "one")
+    assert same_weights(model, other)
 
 
 def test_parts_of_a_step_add_up(tmp_path):

@@ -7,6 +7,7 @@ from importlib import import_module
 SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
     "list": ("nvlm.cli.data_list", "the paper's datasets: what is prepared, what is missing, where to get it"),
     "prepare": ("nvlm.cli.data_prepare", "convert a dataset's original files to shards; can be stopped and resumed"),
+    "encode": ("nvlm.cli.data_encode", "store features of the frozen vision encoder, once for all stages and models"),
     "inspect": ("nvlm.cli.data_inspect", "write samples as the model sees them to one HTML page"),
     "check": ("nvlm.cli.data_check", "find training samples that are also in evaluation sets"),
 }

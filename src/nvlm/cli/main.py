@@ -19,9 +19,10 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("nvlm.cli.demo", "D, X and H answer the same questions about pictures, side by side"),
     "chat": ("nvlm.cli.chat", "ask a model one question, or talk with it, about any number of pictures"),
-    "train": ("nvlm.cli.train", "train the nano family on this machine; can be stopped and resumed"),
+    "train": ("nvlm.cli.train", "train a recipe, here or on all processes of torchrun; can be stopped and resumed"),
     "plan": ("nvlm.cli.plan", "what a recipe needs: memory, layout, hours, disk; before it runs, without a GPU"),
     "eval": ("nvlm.cli.eval", "score a model on benchmarks, with intervals, and against its bare language model"),
+    "compare": ("nvlm.cli.compare", "train D, X and H on the same backbones and samples, and write one report"),
     "data": ("nvlm.cli.data", "list and prepare training data, look at it, check it against evaluation sets"),
     "convert": ("nvlm.cli.convert", "rewrite a checkpoint in NVIDIA's layout or in this package's"),
     "make-checkpoint": ("nvlm.cli.make_checkpoint", "write a small checkpoint of random weights in a published layout"),

@@ -1,54 +1,171 @@
-"""`nvlm train`: make the nano family on one CPU, in pieces that can be stopped and resumed."""
+"""`nvlm train`: run a recipe, on one CPU or on all processes that torchrun started; can be stopped and resumed."""
 
 import argparse
+import os
+import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from nvlm.recipes.running.conduct import Inputs, Machine
+
+STAGES = ("pretrain", "sft")
+NANO = "nano"
 EXAMPLE = """\
 examples:
   nvlm train nano --arch d                         backbones, features, then NVLM-D; hours on two cores
   nvlm train nano --arch h --resume                go on after Ctrl-C, with the same next batch
   nvlm train nano --arch x --set sft.steps=200     change one value of the recipe
+  nvlm train smol --arch d --data sft=shards/sft/gsm8k
+  nvlm train paper_34b --arch h --data pretrain=pretrain.yaml sft=sft.yaml --language Yi --vision InternViT
+  torchrun --nproc-per-node 8 -m nvlm train paper_34b … --layout "FSDP 8" --precision bfloat16
+
+Ctrl-C and SIGTERM finish the step, save, and end with exit code 130 and 0; the same command with --resume goes on.
 """
+OTHERS_ONLY = ("data", "language", "vision", "features", "layout", "precision", "gpu")
+"""Options that mean nothing to nano, which makes its own backbones and pictures."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.epilog = EXAMPLE
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("recipe", choices=["nano"], help="what to train")
-    parser.add_argument("--arch", choices=["d", "x", "h"], help="architecture; without it only the backbones are made")
+    parser.add_argument("recipe", metavar="RECIPE", help="nano, smol, paper_34b, paper_72b, or these with _released")
     parser.add_argument(
-        "--out", type=Path, default=Path("runs/nano"), metavar="DIR", help="folder of the run (default: %(default)s)"
+        "--arch", choices=["d", "x", "h"], help="architecture; nano without it makes the backbones only"
     )
-    parser.add_argument("--resume", action="store_true", help="continue an architecture that was begun in the folder")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the run (default: runs/nano, runs/RECIPE-ARCH)"
+    )
+    parser.add_argument("--stage", choices=[*STAGES, "all"], default="all", help="what to train (default: %(default)s)")
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        default=[],
+        metavar="[STAGE=]PATH",
+        help="folders of shards, or YAML files with blends; for one stage, or for all",
+    )
+    parser.add_argument(
+        "--language", metavar="PATH", help="language model: folder, hub id, GGUF (default: the recipe's)"
+    )
+    parser.add_argument(
+        "--vision", metavar="PATH", help="vision encoder, or a model that has one (default: the recipe's)"
+    )
+    parser.add_argument(
+        "--features", type=Path, metavar="DIR", help="stored features of the encoder, in place of pixels"
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file that changes values of the recipe")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="changes", help="change a value of the recipe"
     )
+    parser.add_argument("--resume", action="store_true", help="go on with what was begun in the folder")
+    _add_machine(parser.add_argument_group("how it uses the machine"))
+
+
+def _add_machine(parser: argparse._ArgumentGroup) -> None:
+    parser.add_argument(
+        "--layout",
+        metavar="WAYS",
+        help='how processes share the model, as in a plan: "FSDP 16 x HSDP 8" (default: not)',
+    )
+    parser.add_argument("--recompute", action="store_true", help="activations are computed again, not kept")
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], help="default: bfloat16 on GPUs, else float32")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (default: torch's own choice)")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads that read ahead (default: 2)")
+    parser.add_argument(
+        "--save-every", type=float, default=300, metavar="S", help="seconds between saves (default: 300)"
+    )
+    parser.add_argument("--gpu", metavar="KIND", help="h100-80g …: the log then names the share of its peak")
+    parser.add_argument("--tensorboard", action="store_true", help="also write what TensorBoard reads")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train; 130 if it was interrupted (and saved)."""
+    """Train; 130 if Ctrl-C interrupted it, 0 if SIGTERM did (it has saved). Under torchrun, which takes any other code
+    for a failure, 0 in both cases.
+
+    Raises:
+        ValueError, FileNotFoundError, FileExistsError: recipe, data, backbones, folder and processes do not go
+            together.
+    """
     import torch
 
-    from nvlm.recipes.nano.family import NanoRecipe, NanoRun
-    from nvlm.recipes.overrides import override
     from nvlm.training.loop import Interrupted
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    recipe = NanoRecipe()
-    for change in args.changes:
-        recipe = override(recipe, change)
-    nano = NanoRun(recipe, args.out)
     try:
+        return _nano(args) if args.recipe == NANO else _other(args)
+    except Interrupted as stopped:
+        if _first():
+            print(stopped, file=sys.stderr)
+        return 0 if stopped.signal == signal.SIGTERM or _several() else 130
+
+
+def _nano(args: argparse.Namespace) -> int:
+    from nvlm.recipes.nano.family import NanoRun
+    from nvlm.recipes.nano.stages import NanoRecipe
+    from nvlm.recipes.overrides import changed
+    from nvlm.training.ranks import processes
+
+    if given := [f"--{name}" for name in OTHERS_ONLY if getattr(args, name)]:
+        raise ValueError(f"nano makes its own backbones and pictures; {', '.join(given)} is for the other recipes")
+    with processes():
+        nano = NanoRun(changed(NanoRecipe(), args.config, args.changes), args.out or Path("runs/nano"))
         if args.arch is None:
             nano.vision()
             nano.language()
         else:
             nano.make(args.arch.upper(), resume=args.resume)
-    except Interrupted as stopped:
-        print(stopped, file=sys.stderr)
-        return 130
     return 0
+
+
+def _other(args: argparse.Namespace) -> int:
+    from nvlm.recipes.known import find_recipe
+    from nvlm.recipes.overrides import changed
+    from nvlm.recipes.running.conduct import conduct
+
+    if args.arch is None:
+        raise ValueError(f"{args.recipe} is a recipe for each architecture; choose one with --arch d, x or h")
+    recipe = changed(find_recipe(args.recipe, args.arch.upper()), args.config, args.changes)
+    folder = args.out or Path("runs") / f"{args.recipe}-{args.arch}"
+    stages = STAGES if args.stage == "all" else (args.stage,)
+    model = conduct(recipe, _inputs(args), folder, stages, _machine(args), resume=args.resume)
+    if _first():
+        print(f"the model: {model}" if model else f"done; the next stage: --stage {STAGES[1]}")
+    return 0
+
+
+def _inputs(args: argparse.Namespace) -> "Inputs":
+    from nvlm.recipes.running.blends import share_out
+    from nvlm.recipes.running.build import Sources
+    from nvlm.recipes.running.conduct import Inputs
+
+    return Inputs(Sources(args.vision, args.language), share_out(args.data), args.features)
+
+
+def _machine(args: argparse.Namespace) -> "Machine":
+    import torch
+
+    from nvlm.planning.gpus import find_gpu
+    from nvlm.recipes.running.conduct import Machine
+    from nvlm.recipes.running.layout import find_layout
+
+    return Machine(
+        layout=find_layout(args.layout, args.recompute),
+        precision=args.precision or ("bfloat16" if torch.cuda.is_available() else "float32"),
+        workers=args.workers,
+        save_every=args.save_every,
+        peak=find_gpu(args.gpu).peak if args.gpu else 0.0,
+        tensorboard=args.tensorboard,
+    )
+
+
+def _several() -> bool:
+    """Whether torchrun started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def _first() -> bool:
+    """Whether this is the only process, or the first."""
+    return os.environ.get("RANK", "0") == "0"

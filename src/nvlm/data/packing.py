@@ -56,6 +56,15 @@ class Budget:
         """Whether a sample of this size fits into an empty row."""
         return all(limit is None or taken <= limit for taken, limit in zip(size, self.limits, strict=True))
 
+    def compared(self, size: Size) -> str:
+        """What a sample takes, and what a row has, in words."""
+        pairs = zip(Size._fields, size, self.limits, strict=True)
+        return ", ".join(
+            f"{taken:,} {name.replace('_', ' ')} where a row has {limit:,}"
+            for name, taken, limit in pairs
+            if limit is not None and taken > limit
+        )
+
     @property
     def limits(self) -> tuple[int | None, ...]:
         """In the order of `Size`."""
@@ -142,6 +151,10 @@ class RowPlanner:
         while self._waiting:
             yield self._next_row()
 
+    def takes(self, size: Size) -> bool:
+        """Whether a sample of this size finds a place, whole or in pieces."""
+        return self.budget.holds(size) or (self.too_long == "split" and not size.views)
+
     def _full_rows(self) -> Iterator[list[Piece]]:
         while len(self._waiting) > self.lookahead:
             yield self._next_row()
@@ -152,7 +165,7 @@ class RowPlanner:
         self.report.samples += 1
         if self.budget.holds(size):
             self._waiting.append((Piece(key, 0, size.tokens), size))
-        elif self.too_long == "split" and not size.views:
+        elif self.takes(size):
             self.report.split += 1
             self._waiting += [(piece, Size(piece.last - piece.first)) for piece in self._split(key, size.tokens)]
         else:

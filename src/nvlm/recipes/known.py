@@ -8,6 +8,7 @@ from nvlm.recipes.nano.recipe import nano
 from nvlm.recipes.paper_34b import paper_34b, paper_34b_released
 from nvlm.recipes.paper_72b import paper_72b, paper_72b_released
 from nvlm.recipes.recipe import Recipe
+from nvlm.recipes.smol.recipe import smol
 
 RECIPES: Mapping[str, Callable[[str], Recipe]] = {
     "nano": nano,
@@ -15,6 +16,7 @@ RECIPES: Mapping[str, Callable[[str], Recipe]] = {
     "paper_34b_released": paper_34b_released,
     "paper_72b": paper_72b,
     "paper_72b_released": paper_72b_released,
+    "smol": smol,
 }
 
 

@@ -1,7 +1,7 @@
 """Change values of a recipe by their dotted names: ``--set a.b=c``, or a YAML file with the same names."""
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,6 +10,19 @@ from typing import Any, TypeVar
 import yaml  # type: ignore[import-untyped]
 
 Recipe = TypeVar("Recipe")
+
+
+def changed(recipe: Recipe, file: Path | None, assignments: Iterable[str]) -> Recipe:
+    """The recipe with the values of a YAML file, if there is one, and then those of the assignments.
+
+    Raises:
+        ValueError, OSError: as `override` and `override_from_file`.
+    """
+    if file is not None:
+        recipe = override_from_file(recipe, file)
+    for assignment in assignments:
+        recipe = override(recipe, assignment)
+    return recipe
 
 
 def override(recipe: Recipe, assignment: str) -> Recipe:
@@ -21,8 +34,8 @@ def override(recipe: Recipe, assignment: str) -> Recipe:
     name, equals, text = assignment.partition("=")
     if not equals:
         raise ValueError(f"--set takes name=value, as in sft.steps=50, not {assignment!r}")
-    changed: Recipe = _set(recipe, name.strip().split("."), text.strip(), name.strip())
-    return changed
+    made: Recipe = _set(recipe, name.strip().split("."), text.strip(), name.strip())
+    return made
 
 
 def override_from_file(recipe: Recipe, path: Path) -> Recipe:

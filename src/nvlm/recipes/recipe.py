@@ -48,6 +48,7 @@ class Model:
         cross_attention_every: cross-attention stands in the last layer of each group of so many.
         cross_attention_gate_init: start value of the gates.
         cross_attention_warm_start: whether new cross-attention starts as a copy of its layer's self-attention.
+        new_tokens: added to the language model's vocabulary if they are not in it, in this order.
     """
 
     architecture: str
@@ -59,6 +60,7 @@ class Model:
     downsample: int = 2
     cross_attention_gate_init: float = 0.0
     cross_attention_warm_start: bool = False
+    new_tokens: tuple[str, ...] = ()
 
     def config(self) -> NVLMConfig:
         """The whole model's configuration."""
@@ -83,7 +85,11 @@ class ImageStage(Stage):
         max_tiles: regular tiles of a picture; with more than one there is a thumbnail as well.
         supervised: share of a sample's text that has a loss; 1, the most, where nobody knows.
         tags: how views are named in the text.
-        rows: samples that go through the model together on one GPU.
+        rows: samples of full length that go through the model together on one GPU; packed, they are one row of
+            ``rows * length`` tokens.
+        row_views: views that such a row has room for.
+        lanes: streams of micro-batches, a multiple of every number of data-parallel ranks that a run may have; see
+            `nvlm.training.lanes`.
         stored_features: pictures come as stored features of the frozen encoder.
         tensor_parallel, pipeline_parallel: how the paper spread a model over GPUs; ``nvlm plan`` finds its own way.
         horizon: the step at which the cosine reaches the final rate; 0 is the stage's last.
@@ -94,6 +100,8 @@ class ImageStage(Stage):
     supervised: float = 1.0
     tags: Tags = DEFAULT_TAGS
     rows: int = 1
+    row_views: int = 32
+    lanes: int = 8
     stored_features: bool = False
     tensor_parallel: int = 1
     pipeline_parallel: int = 1
@@ -113,6 +121,7 @@ class Recipe:
         model: what is put together.
         pretrain, sft: the paper's two stages (section 4.2).
         measured: a published time of a step, to compare a plan with.
+        note: what the card of a finished model says besides.
     """
 
     name: str
@@ -120,6 +129,7 @@ class Recipe:
     pretrain: ImageStage
     sft: ImageStage
     measured: MeasuredStep | None = None
+    note: str = ""
 
     @property
     def stages(self) -> tuple[ImageStage, ...]:

@@ -1,19 +1,27 @@
-"""Checkpoints of one process: safetensors and JSON, written beside and then renamed, the last ones kept."""
+"""Checkpoints: tensors by torch's distributed checkpointing as safetensors, all else as JSON, and nothing pickled.
+
+A checkpoint is written beside, renamed when it is whole, and then pointed to. Whoever wrote it, any number of processes
+in any layout reads it: tensors are named as in the whole model.
+"""
 
 import json
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from nvlm.training import lane_states, tensor_files
+from nvlm.training.ranks import Ranks
+
 KEPT = 2
+POINTER = "latest"
+TENSORS, LANES = "tensors", "lanes"
+ALONE = Ranks()
 
 
 @dataclass(frozen=True)
@@ -21,23 +29,66 @@ class Checkpoint:
     """Where a run stands after ``step`` steps."""
 
     step: int
-    tensors: dict[str, Tensor]
+    path: Path
     numbers: dict[str, Any]
 
+    def lane(self, number: int) -> dict[str, Any]:
+        """Where a lane stood."""
+        return lane_states.read(self.path / LANES, number)
 
-def save(folder: Path, step: int, model: nn.Module, optimizers: dict[str, Optimizer], numbers: dict[str, Any]) -> Path:
-    """Write ``folder/step-…``: complete or not there at all, whenever the process dies."""
-    target = folder / f"step-{step:07d}"
-    beside = folder / f"{target.name}.part"
-    for unfinished in folder.glob("step-*.part"):
-        shutil.rmtree(unfinished)
-    beside.mkdir(parents=True)
-    save_file(_tensors(model, optimizers), beside / "state.safetensors")
-    (beside / "state.json").write_text(json.dumps({"step": step, **numbers}, indent=1), encoding="utf-8")
-    shutil.rmtree(target, ignore_errors=True)
-    beside.rename(target)
-    for old in [path for path in steps(folder) if path.name <= target.name][:-KEPT]:
-        shutil.rmtree(old)
+
+def save(
+    folder: Path,
+    step: int,
+    tensors: Mapping[str, Tensor],
+    numbers: Mapping[str, Any],
+    *,
+    lanes: Mapping[int, dict[str, Any]] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    ranks: Ranks = ALONE,
+    kept: int = KEPT,
+) -> Path:
+    """Write ``folder/step-…``: complete or not there at all, whenever a process dies. All processes call it together.
+
+    Args:
+        tensors: from `tensor_files.state`.
+        numbers: what else describes the run; goes to ``state.json``.
+        lanes: states of this rank's lanes, by number.
+        provenance: what the run was made with; goes to ``provenance.json``.
+        kept: so many checkpoints stay.
+    """
+    beside = begin(folder, step, lanes or {}, ranks)
+    tensor_files.write(beside / TENSORS, tensors, ranks)
+    return complete(beside, {"step": step, **numbers}, provenance or {}, ranks, kept)
+
+
+def begin(folder: Path, step: int, lanes: Mapping[int, dict[str, Any]], ranks: Ranks) -> Path:
+    """The folder in which a checkpoint is put together, with the states of the lanes in it."""
+    beside = folder / f"step-{step:07d}.part"
+    if ranks.first:
+        for unfinished in folder.glob("step-*.part"):
+            shutil.rmtree(unfinished)
+        (beside / LANES).mkdir(parents=True)
+    ranks.wait()
+    for number, state in lanes.items() if ranks.counts else ():
+        lane_states.write(beside / LANES, number, state)
+    return beside
+
+
+def complete(beside: Path, numbers: Mapping[str, Any], provenance: Mapping[str, Any], ranks: Ranks, kept: int) -> Path:
+    """Make what was put together a checkpoint, once all processes have written; the oldest ones go."""
+    folder, target = beside.parent, beside.with_suffix("")
+    ranks.wait()
+    if ranks.first:
+        (beside / "provenance.json").write_text(json.dumps(provenance, indent=1, default=str), encoding="utf-8")
+        about = {**numbers, "files": _sizes(beside)}
+        (beside / "state.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+        shutil.rmtree(target, ignore_errors=True)
+        beside.rename(target)
+        _point(folder, target)
+        for old in [path for path in steps(folder) if path.name <= target.name][:-kept]:
+            shutil.rmtree(old)
+    ranks.wait()
     return target
 
 
@@ -47,13 +98,23 @@ def steps(folder: Path) -> list[Path]:
 
 
 def latest(folder: Path) -> Checkpoint | None:
-    """The newest checkpoint that can be read, or ``None``; a damaged one is passed over loudly."""
+    """The checkpoint that is pointed to, or the newest other one that is whole; a damaged one is passed over loudly.
+
+    Raises:
+        ValueError: the folder holds checkpoints of another format.
+    """
     found = steps(folder)
-    for path in reversed(found):
+    pointer = folder / POINTER
+    pointed = pointer.read_text(encoding="utf-8").strip() if pointer.exists() else None
+    for path in sorted(found, key=lambda path: (path.name == pointed, path.name), reverse=True):
+        if (path / "state.safetensors").exists() and not (path / TENSORS).exists():
+            raise ValueError(
+                f"{path} was written by an earlier version of nvlm, whose checkpoints this one does not read; finish "
+                "that run with that version, or begin anew in another folder"
+            )
         try:
-            numbers = json.loads((path / "state.json").read_text(encoding="utf-8"))
-            return Checkpoint(numbers.pop("step"), load_file(path / "state.safetensors"), numbers)
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            return _opened(path)
+        except (OSError, ValueError, KeyError, TypeError) as error:
             print(f"checkpoint {path} cannot be read ({error}); trying the one before", file=sys.stderr)
     if found:
         print(f"no checkpoint in {folder} can be read: the run starts again from its first step", file=sys.stderr)
@@ -61,46 +122,28 @@ def latest(folder: Path) -> Checkpoint | None:
 
 
 def restore(checkpoint: Checkpoint, model: nn.Module, optimizers: dict[str, Optimizer]) -> None:
-    """Put a checkpoint back into the learning parameters, their optimisers and torch's random generator.
+    """Put a checkpoint back into the learning parameters and their optimisers, however they are spread.
 
     Raises:
         ValueError: the checkpoint was written for other parameters.
     """
-    learning = _learning(model)
-    saved = {name.removeprefix("model.") for name in checkpoint.tensors if name.startswith("model.")}
-    if saved != set(learning):
-        odd = sorted(saved ^ set(learning))
-        raise ValueError(
-            f"the checkpoint holds {len(saved)} tensors, the stage trains {len(learning)}; they differ in {odd[:3]}"
-        )
-    names = {id(parameter): name for name, parameter in learning.items()}
-    with torch.no_grad():
-        for name, parameter in learning.items():
-            parameter.copy_(checkpoint.tensors[f"model.{name}"])
-    for kind, optimizer in optimizers.items():
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                prefix = f"{kind}.{names[id(parameter)]}."
-                state = {
-                    key.removeprefix(prefix): value
-                    for key, value in checkpoint.tensors.items()
-                    if key.startswith(prefix)
-                }
-                if state:
-                    optimizer.state[parameter] = state
-    torch.set_rng_state(checkpoint.tensors["rng"])
+    tensor_files.restore(checkpoint.path / TENSORS, model, optimizers)
 
 
-def _learning(model: nn.Module) -> dict[str, nn.Parameter]:
-    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+def _opened(path: Path) -> Checkpoint:
+    numbers = json.loads((path / "state.json").read_text(encoding="utf-8"))
+    step, files = int(numbers.pop("step")), numbers.pop("files")
+    if odd := sorted(name for name, size in files.items() if (path / name).stat().st_size != size):
+        raise ValueError(f"{odd[0]} has {(path / odd[0]).stat().st_size} bytes instead of {files[odd[0]]}")
+    return Checkpoint(step, path, numbers)
 
 
-def _tensors(model: nn.Module, optimizers: dict[str, Optimizer]) -> dict[str, Tensor]:
-    learning = _learning(model)
-    names = {id(parameter): name for name, parameter in learning.items()}
-    tensors = {f"model.{name}": parameter.detach().contiguous() for name, parameter in learning.items()}
-    for kind, optimizer in optimizers.items():
-        for parameter, state in optimizer.state.items():
-            for key, value in state.items():
-                tensors[f"{kind}.{names[id(parameter)]}.{key}"] = torch.as_tensor(value).contiguous()
-    return tensors | {"rng": torch.get_rng_state()}
+def _sizes(folder: Path) -> dict[str, int]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+
+
+def _point(folder: Path, target: Path) -> None:
+    beside = folder / f"{POINTER}.part"
+    beside.write_text(target.name + "\n", encoding="utf-8")
+    beside.replace(folder / POINTER)

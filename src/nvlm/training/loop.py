@@ -1,146 +1,141 @@
-"""The training loop: one process, deterministic batches by step, checkpoints, exact resume."""
+"""The training loop: the same for one process and for many, with checkpoints and exact resume."""
 
-import math
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import TypeVar
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from nvlm.training import checkpointing
-from nvlm.training.freezing import freeze
-from nvlm.training.optim import build_optimizers, set_rates
+from nvlm.training.curves import LOG
+from nvlm.training.engine import Engine
+from nvlm.training.lanes import Batch, Batches, StepBatches
+from nvlm.training.plot import draw
 from nvlm.training.progress import Progress
+from nvlm.training.provenance import provenance
+from nvlm.training.ranks import Ranks
+from nvlm.training.run import Run
+from nvlm.training.saving import Saver
+from nvlm.training.sharding import recomputing
 from nvlm.training.stages import Stage
+from nvlm.training.stopping import Interrupted, stop_requests
 
-Batch = TypeVar("Batch")
-
-
-class Interrupted(Exception):
-    """The run was asked to stop, and has saved where it stands."""
+__all__ = ["Interrupted", "train"]
 
 
 def train(
     stage: Stage,
     model: nn.Module,
-    batch_of: Callable[[int], Sequence[Batch]],
-    loss_of: Callable[[Batch], Tensor],
+    batches: Batches[Batch] | Callable[[int], Sequence[Batch]],
+    loss_of: Callable[[Batch], Tensor] | None,
     folder: Path,
     *,
+    engine: Engine = Engine(),  # noqa: B008
     resume: bool = False,
     save_every: float = 300,
     evaluate: Callable[[], dict[str, float]] | None = None,
     evaluate_every: int = 0,
     stop_after: int | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> None:
-    """Train ``model`` for ``stage``.
+    """Train ``model`` for ``stage``, on all processes that torchrun started (see `nvlm.training.ranks.processes`).
+
+    The weights, the losses and the order of the samples do not depend on the number of processes, but for rounding.
 
     Args:
         stage: what to do.
-        model: is trained in place; what the stage does not name is frozen and in eval mode.
-        batch_of: the batch of a step, in one or several parts whose gradients add up. The same step always gives the
-            same batch, which is what makes a resumed run exact.
-        loss_of: the scalar loss of a part; the parts' losses add up to the loss of the step.
-        folder: of the run: checkpoints and ``log.jsonl``.
+        model: is trained in place, whole on every process or already sharded; what the stage does not name is frozen
+            and in eval mode.
+        batches: the stage's micro-batches by lane; or the batch of a step as a function of it, in one or several
+            parts.
+        loss_of: the scalar loss of a micro-batch; those of a step add up to its loss. None: ``model(**batch).loss``,
+            with ``num_items_in_batch``, the supervised tokens of the step, in the batch.
+        folder: of the run: checkpoints and ``log.jsonl``; all processes see the same.
+        engine: how it runs.
         resume: continue from the newest readable checkpoint in ``folder``; without one, start.
         save_every: seconds between checkpoints; one is written at the end in any case.
         evaluate, evaluate_every: scores to log every so many steps.
         stop_after: stop after so many steps of the stage as if interrupted.
+        about: the recipe and the like, for ``provenance.json`` beside every checkpoint.
 
     Raises:
         Interrupted: Ctrl-C or SIGTERM came (or ``stop_after`` was reached): the step was finished and saved.
         FileExistsError: ``folder`` holds a run and ``resume`` is false.
-        ValueError: ``folder`` holds a run of another stage.
+        ValueError: ``folder`` holds a run of another stage, of an earlier version, or with other lanes; or the layout
+            does not fit the model, the lanes or the processes.
         FloatingPointError: the loss or its gradient is not finite. Nothing of that step is applied or saved.
     """
+    ranks = Ranks(engine.layout, next(model.parameters()).device)
+    checkpoint = ranks.same(_begin(folder, stage, resume) if ranks.first else None)
+    lanes: Batches[Batch] = StepBatches(batches) if callable(batches) else batches
+    run = Run(stage, model, lanes, loss_of or _own_loss(model), engine, ranks)
+    if ranks.first:
+        print(f"{stage.name}: {run.freezing}")
+    first, before = 0, 0.0
+    if checkpoint is not None:
+        run.restore(checkpoint)
+        first, before = checkpoint.step, float(checkpoint.numbers.get("seconds", 0.0))
+    if first >= stage.steps:
+        run.close()
+        return
+    made_with = provenance(about) if ranks.first else {}
+    began = saved = time.monotonic()
+    with (
+        closing(run),
+        _drawn(folder, ranks.first),
+        closing(Saver(folder, ranks, engine.kept, engine.background, made_with)) as saver,
+        closing(Progress(stage.name, stage.steps, folder, first, engine, quiet=not ranks.first)) as progress,
+        recomputing(model, ranks.layout.recompute),
+        stop_requests() as asked,
+    ):
+        for step in range(first, stage.steps):
+            row = run.step(step)
+            progress.update(step, stage.batch, row)
+            if evaluate is not None and evaluate_every and (step + 1) % evaluate_every == 0:
+                progress.scores(step, run.scores(evaluate))
+            due = ranks.first and time.monotonic() - saved > save_every
+            number, save, writing = ranks.largest([float(asked()), float(due), float(saver.writing)])
+            stopping = number > 0 or (stop_after is not None and step + 1 == stop_after)
+            if not writing:
+                saver.finish()
+            if step + 1 == stage.steps or stopping or save:
+                saved = time.monotonic()
+                progress.flush()
+                run.save(saver, step + 1, before + saved - began)
+            if step + 1 == stage.steps or stopping:
+                saver.finish()
+            if stopping and step + 1 < stage.steps:
+                raise Interrupted(
+                    f"{stage.name} stopped after step {step + 1} of {stage.steps} and saved; continue with --resume",
+                    int(number),
+                )
+
+
+def _begin(folder: Path, stage: Stage, resume: bool) -> checkpointing.Checkpoint | None:
+    """Where to begin; the folder is made."""
     folder.mkdir(parents=True, exist_ok=True)
     if checkpointing.steps(folder) and not resume:
         raise FileExistsError(
             f"{folder} already holds a run of {stage.name}; continue it with --resume or choose another folder"
         )
-    torch.manual_seed(stage.seed)
-    model.train()
-    print(f"{stage.name}: {freeze(model, stage.trainable)}")
-    optimizers = build_optimizers(model, stage)
-    checkpoint = checkpointing.latest(folder) if resume else None
-    first, before = 0, 0.0
-    if checkpoint is not None:
-        if (found := checkpoint.numbers.get("stage")) != stage.name:
-            raise ValueError(f"{folder} holds a run of the stage {found!r}, and not of {stage.name!r}; choose another")
-        checkpointing.restore(checkpoint, model, optimizers)
-        first, before = checkpoint.step, float(checkpoint.numbers.get("seconds", 0.0))
-    if first >= stage.steps:
-        return
-    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    began = saved = time.monotonic()
-    with closing(Progress(stage.name, stage.steps, folder, first)) as progress, _stop_requests() as stop:
-        for step in range(first, stage.steps):
-            loss = _backward(batch_of(step), loss_of)
-            norm = nn.utils.clip_grad_norm_(learning, stage.clip).item()
-            for what, value in (("loss", loss), ("gradient norm", norm)):
-                if not math.isfinite(value):
-                    raise FloatingPointError(
-                        f"the {what} of step {step} is {value}; lower the rate (now {stage.peak_lr})"
-                    )
-            set_rates(optimizers, stage, step)
-            for optimizer in optimizers.values():
-                optimizer.step()
-                optimizer.zero_grad()
-            progress.update(step, loss, stage.batch, norm=round(norm, 4), rate=round(stage.rate(step), 6))
-            if evaluate is not None and evaluate_every and (step + 1) % evaluate_every == 0:
-                progress.scores(step, _scores(model, stage, evaluate))
-            stopping = stop() or (stop_after is not None and step + 1 == stop_after)
-            if step + 1 == stage.steps or stopping or time.monotonic() - saved > save_every:
-                saved = time.monotonic()
-                numbers = {"stage": stage.name, "batch": stage.batch, "seconds": before + saved - began}
-                progress.flush()
-                checkpointing.save(folder, step + 1, model, optimizers, numbers)
-            if stopping and step + 1 < stage.steps:
-                raise Interrupted(
-                    f"{stage.name} stopped after step {step + 1} of {stage.steps} and saved; continue with --resume"
-                )
-
-
-def _backward(parts: Sequence[Batch], loss_of: Callable[[Batch], Tensor]) -> float:
-    total = 0.0
-    for part in parts:
-        loss = loss_of(part)
-        loss.backward()  # type: ignore[no-untyped-call]
-        total += loss.item()
-    return total
-
-
-def _scores(model: nn.Module, stage: Stage, evaluate: Callable[[], dict[str, float]]) -> dict[str, float]:
-    """Evaluate without touching the run: modes and the random generator are put back."""
-    state = torch.get_rng_state()
-    model.eval()
-    with torch.inference_mode():
-        scores = evaluate()
-    model.train()
-    freeze(model, stage.trainable)
-    torch.set_rng_state(state)
-    return scores
+    return checkpointing.latest(folder) if resume else None
 
 
 @contextmanager
-def _stop_requests() -> Iterator[Callable[[], bool]]:
-    """Turn Ctrl-C and SIGTERM into a question that the loop asks between steps; a second Ctrl-C stops at once."""
-    asked = False
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        asked = True
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+def _drawn(folder: Path, wanted: bool) -> Iterator[None]:
+    """Draw the curves when the run ends, however it does."""
     try:
-        yield lambda: asked
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if wanted and (folder / LOG).exists():
+            draw(folder)
+
+
+def _own_loss(model: nn.Module) -> Callable[[Any], Tensor]:
+    def loss(batch: Any) -> Tensor:
+        found: Tensor = model(**batch).loss
+        return found
+
+    return loss
