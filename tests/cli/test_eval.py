@@ -129,8 +129,16 @@ def test_a_judge_reads_mathvista_s_long_answers(tmp_path, capsys):
 def test_the_list_names_every_benchmark_and_where_to_get_it(capsys):
     assert evaluate("--list") == 0
     shown = capsys.readouterr().out
-    for part in ("--suite vision", "mmmu  (splits: val, test)", "AI4Math/MathVista", "CC BY-NC-SA", "text/copy"):
+    parts = ("--suite vision", "mmmu  (splits: val, test)", "AI4Math/MathVista", "CC BY-NC-SA", "text/copy")
+    for part in (*parts, "greedy, at most 16 new tokens", "the likeliest of A, B, C, D", "by MMMU's parser"):
         assert part in shown
+
+
+def test_a_baseline_that_is_not_there_is_told_before_a_question_is_asked(tiny_folder, capsys):
+    assert evaluate(tiny_folder, "--suite", "text/copy", "--limit", 1, "--baseline", "nowhere") == 2
+    said = capsys.readouterr()
+    assert "nowhere is no folder with a saved language model" in said.err
+    assert said.out == ""
 
 
 @pytest.mark.parametrize(

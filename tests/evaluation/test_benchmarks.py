@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,12 +86,16 @@ def name_of(case: str) -> str:
     return CASES[case][0]
 
 
+def write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    path.parent.mkdir(parents=True)
+    parquet.write_table(arrow.Table.from_pylist(rows), path)
+
+
 @pytest.mark.parametrize("name", HUB)
 def test_it_runs_from_the_hub_s_parquet_files(name, tmp_path):
-    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     split, path, rows = HUB[name]
-    (tmp_path / path).parent.mkdir(parents=True)
-    parquet.write_table(arrow.Table.from_pylist(rows), tmp_path / path)
+    write_parquet(tmp_path / path, rows)
     benchmark = BENCHMARKS[name]
     found = Job(benchmark, split, benchmark.find(split, tmp_path))
     asked = list(found.questions())
@@ -108,7 +113,8 @@ def test_it_runs_from_the_hub_s_parquet_files(name, tmp_path):
 
 @pytest.mark.parametrize("benchmark", FILES, ids=lambda each: each.name)
 def test_each_says_where_it_comes_from_and_how_it_is_scored(benchmark):
-    for text in (benchmark.origin, benchmark.licence, benchmark.citation, benchmark.metric, benchmark.prompt):
+    where = (benchmark.origin, benchmark.licence, benchmark.citation)
+    for text in (*where, benchmark.prompt, benchmark.decoding, benchmark.extraction, benchmark.metric):
         assert len(text) >= 3
     assert all(benchmark.splits.values())
     assert benchmark.max_new_tokens >= 1
@@ -128,6 +134,13 @@ def test_splits_without_answers_write_what_is_to_be_submitted(case, split, tmp_p
     number = "questionId" if case == "docvqa" else "question_id"
     assert outcome.score is None
     assert outcome.submission == [{number: int(question.id), "answer": "A"} for question in found.questions()]
+
+
+def test_mmmu_s_test_split_has_nothing_to_score_and_something_to_submit(tmp_path):
+    row = mmmu_rows()[0] | {"id": "test_Art_Theory_1", "answer": "?"}
+    write_parquet(tmp_path / "Art_Theory/test-00000-of-00001.parquet", [row])
+    outcome = run(Job(MMMU, "test", MMMU.find("test", tmp_path)), said("(B)"))
+    assert (outcome.score, outcome.submission) == (None, {"test_Art_Theory_1": "B"})
 
 
 def said(text: str):

@@ -25,6 +25,7 @@ TOY = Benchmark(
     citation="none",
     splits={"test": (Layout("rows.jsonl", lambda files: lines(files[0])),)},
     question=question,
+    extraction="all of it",
     grade=lambda answer, truth: Graded(float(answer == truth), said(answer)),
     metric="exact",
     prompt="ours",

@@ -30,7 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model", nargs="?", help="nano-d, nano-x, nano-h, a folder, or the address of an OpenAI-compatible server"
     )
-    parser.add_argument("--list", action="store_true", help="list the benchmarks and suites, and ask nothing")
+    parser.add_argument(
+        "--list",
+        action="store_true",
+        help="list the suites and benchmarks: where to get each, and how it is asked, read and scored",
+    )
     parser.add_argument(
         "--suite",
         default="nano",
@@ -90,7 +94,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _evaluate(args: argparse.Namespace, ranks: "Ranks") -> int:
-    from nvlm.evaluation.answering import LanguageModel
+    from nvlm.evaluation.answering import LanguageModel, check_language_model
     from nvlm.evaluation.session import BASELINE, claim, evaluate, summary, write_scores
     from nvlm.evaluation.suites import jobs
 
@@ -99,6 +103,8 @@ def _evaluate(args: argparse.Namespace, ranks: "Ranks") -> int:
     say: Callable[[str], None] = print if ranks.rank == 0 else lambda line: None
     for error in left_out:
         say(f"left out: {error}")
+    if args.baseline is not None:
+        check_language_model(Path(args.baseline))
     identity, answerer = _answerer(args, ranks)
     if args.out is not None and ranks.rank == 0:
         claim(args.out, _what(args, identity, planned))
@@ -176,5 +182,8 @@ def _print_list() -> None:
             print(f"  files    {'; or '.join(layout.pattern for layout in each.splits[each.default_split])}")
             print(f"  licence  {each.licence}")
             print(f"  cite     {each.citation}")
+            print(f"  prompt   {each.prompt}")
+            print(f"  answer   {each.decoding}")
+            print(f"  read     {each.extraction}")
             print(f"  metric   {each.metric}")
     print(f"\nnano: {', '.join(name for name, each in BENCHMARKS.items() if each.made)}")

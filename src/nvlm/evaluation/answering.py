@@ -75,9 +75,7 @@ class LanguageModel:
     """
 
     def __init__(self, folder: str | Path, device: str | torch.device | None = None) -> None:
-        if not (Path(folder) / "config.json").is_file():
-            raise FileNotFoundError(f"{folder} is no folder with a saved language model (it holds no config.json)")
-        refuse_pickles(Path(folder))
+        check_language_model(Path(folder))
         place = find_device(device)
         with quiet(not sys.stderr.isatty()):
             loaded: Any = AutoModelForCausalLM.from_pretrained(
@@ -120,6 +118,17 @@ class LanguageModel:
         most = getattr(self.model.config, "max_position_embeddings", None)
         if most and prompt + answer > most:
             raise ValueError(f"the prompt has {prompt:,} tokens and the answer {answer:,}, but only {most:,} fit")
+
+
+def check_language_model(folder: Path) -> None:
+    """See that a folder holds something that can be a baseline, before any question is asked.
+
+    Raises:
+        FileNotFoundError, ValueError: as `LanguageModel`.
+    """
+    if not (folder / "config.json").is_file():
+        raise FileNotFoundError(f"{folder} is no folder with a saved language model (it holds no config.json)")
+    refuse_pickles(folder)
 
 
 def unpadded(inputs: Any) -> list[list[int]]:

@@ -8,6 +8,9 @@ from nvlm.evaluation.benchmark import Graded
 
 LETTER_INSTRUCTION = "Answer with the option's letter from the given choices directly."
 PHRASE_INSTRUCTION = "Answer the question using a single word or phrase."
+LETTER = "the option's letter, by MMMU's parser (Yue et al., 2024)"
+WHOLE = "the whole answer"
+"""What is read out of an answer, in words."""
 
 _BOXED = re.compile(r"\\(?:answer|boxed)\{(.*?)\}")
 _EDGES = ",.!?;:'"

@@ -89,6 +89,7 @@ class Benchmark:
         splits: the layouts in which each split is published; the first split is the default.
         question: a row → a question.
         grade: (answer, reference) → score between 0 and 1 (CIDEr: 0 to 10).
+        extraction: what is read out of an answer, in words, with its source.
         metric: in words, with its source.
         prompt: where the wording of the prompt comes from.
         system: the system turn, or none.
@@ -112,6 +113,7 @@ class Benchmark:
     citation: str
     splits: Mapping[str, tuple[Layout, ...]]
     grade: Grade
+    extraction: str
     metric: str
     prompt: str
     question: Callable[[Row], Question] | None = None
@@ -131,6 +133,13 @@ class Benchmark:
     @property
     def default_split(self) -> str:
         return next(iter(self.splits))
+
+    @property
+    def decoding(self) -> str:
+        """How an answer is come by, in words."""
+        if self.choices:
+            return f"the likeliest of {', '.join(self.choices)}"
+        return f"greedy, at most {self.max_new_tokens:,} new tokens"
 
     def check_split(self, split: str | None) -> str:
         """The split itself, or the default one.

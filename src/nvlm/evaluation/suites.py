@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,8 +106,16 @@ def jobs(
                 raise
             left_out.append(error)
     if not planned:
-        raise left_out[0]
+        raise _nothing(left_out, brought)
     return planned, left_out
+
+
+def _nothing(left_out: Sequence[Exception], benchmarks: Sequence[Benchmark]) -> Exception:
+    """Why not one benchmark of a suite can be asked: the first at length, the others by name."""
+    if len(left_out) == 1:
+        return left_out[0]
+    others = ", ".join(each.name for each in benchmarks[1:])
+    return MissingData(f"{left_out[0]}; nor are {others}: nvlm eval --list says what to get from where")
 
 
 def _job(

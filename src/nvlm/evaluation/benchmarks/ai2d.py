@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nvlm.data.reading import Row, entries
-from nvlm.evaluation.answers import LETTER_INSTRUCTION, grade_letter, letters, option_lines
+from nvlm.evaluation.answers import LETTER, LETTER_INSTRUCTION, grade_letter, letters, option_lines
 from nvlm.evaluation.benchmark import Benchmark, Graded, Layout, Question
 from nvlm.evaluation.reading import table
 
@@ -61,6 +61,7 @@ AI2D = Benchmark(
     splits={"test": (Layout("data/test-*.parquet", hub), Layout("ai2d_test_ids.csv", masked))},
     question=question,
     grade=grade,
+    extraction=LETTER,
     metric="accuracy of the option's letter",
     prompt="VLMEvalKit's form, in which NVLM reports AI2D (paper, section 6.1)",
 )

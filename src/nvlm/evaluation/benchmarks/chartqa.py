@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nvlm.data.reading import Row, elements
-from nvlm.evaluation.answers import PHRASE_INSTRUCTION, said
+from nvlm.evaluation.answers import PHRASE_INSTRUCTION, WHOLE, said
 from nvlm.evaluation.benchmark import Benchmark, Graded, Layout, Question
 from nvlm.evaluation.metrics import relaxed_match
 from nvlm.evaluation.reading import table
@@ -49,6 +49,7 @@ CHARTQA = Benchmark(
     },
     question=question,
     grade=grade,
+    extraction=WHOLE,
     metric="relaxed accuracy: numbers to 5 %, else exact (Masry et al., 2022, section 5)",
     prompt="Megatron-LM, examples/multimodal",
 )

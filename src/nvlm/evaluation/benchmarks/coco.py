@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from nvlm.data.reading import Row, elements
-from nvlm.evaluation.answers import said
+from nvlm.evaluation.answers import WHOLE, said
 from nvlm.evaluation.benchmark import Benchmark, Graded, Layout, Question
 from nvlm.evaluation.cider import cider
 from nvlm.evaluation.reading import lines
@@ -65,6 +65,7 @@ COCO = Benchmark(
     },
     question=question,
     grade=grade,
+    extraction=WHOLE,
     metric="CIDEr-D, here between 0 and 10 (Vedantam et al., 2015); shown times 100 as usual",
     prompt="Megatron-LM, examples/multimodal",
     system="Answer the questions.",

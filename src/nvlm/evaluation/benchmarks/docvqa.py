@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nvlm.data.reading import Row, elements
-from nvlm.evaluation.answers import numbered, said
+from nvlm.evaluation.answers import WHOLE, numbered, said
 from nvlm.evaluation.benchmark import Benchmark, Graded, Layout, Question
 from nvlm.evaluation.metrics import anls
 from nvlm.evaluation.reading import table
@@ -55,6 +55,7 @@ DOCVQA = Benchmark(
     },
     question=question,
     grade=grade,
+    extraction=WHOLE,
     metric="ANLS, threshold 0.5, best over the answers (Biten et al., 2019)",
     prompt="Megatron-LM, examples/multimodal",
     max_new_tokens=64,

@@ -80,6 +80,7 @@ GSM8K = Benchmark(
     },
     question=question,
     grade=grade,
+    extraction="the last number; strict: the number after #### (lm-evaluation-harness 0.4, gsm8k v3)",
     metric="the answer's last number is the truth; strict: the one after #### (lm-evaluation-harness 0.4, gsm8k v3)",
     prompt="lm-evaluation-harness 0.4 (MIT), gsm8k v3, with the first five questions of train, in one user turn",
     max_new_tokens=512,

@@ -80,6 +80,7 @@ HUMANEVAL = Benchmark(
     },
     question=question,
     grade=grade,
+    extraction="the first code block with the function, else the first, else the answer as the function's body",
     metric=f"pass@1 of one greedy answer (Chen et al., 2021); {SECONDS} s of the processor, standard library only",
     prompt="lm-evaluation-harness 0.4 (MIT), humaneval_instruct v4, without the beginning of the answer",
     max_new_tokens=1024,

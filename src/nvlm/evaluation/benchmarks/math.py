@@ -102,6 +102,7 @@ MATH = Benchmark(
     },
     question=question,
     grade=grade,
+    extraction="what Minerva's last sentence says, else the last \\boxed, else what follows 'final answer is'",
     metric="the final answer, by Minerva's sentence or the last \\boxed, is the truth after normalisation "
     "(Lewkowycz et al., 2022, appendix D.1; Hendrycks et al., 2021), or the same number",
     prompt="Minerva's, four examples (Lewkowycz et al., 2022, appendix D.2), in one user turn",

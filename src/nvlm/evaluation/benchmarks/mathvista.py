@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nvlm.data.reading import Row, entries
-from nvlm.evaluation.answers import LETTER_INSTRUCTION, grade_letter, letters, option_lines, pick_letter, said
+from nvlm.evaluation.answers import LETTER, LETTER_INSTRUCTION, grade_letter, letters, option_lines, pick_letter, said
 from nvlm.evaluation.benchmark import Benchmark, Grade, Graded, Judge, Layout, Question
 from nvlm.evaluation.mathvista_rules import as_wanted, judge_prompt, plain_number
 from nvlm.evaluation.reading import table
@@ -74,6 +74,7 @@ MATHVISTA = Benchmark(
     },
     question=question,
     grade=grade,
+    extraction=f"{LETTER}; of an open answer the number after 'answer is'; with --judge what the judge reads",
     metric="accuracy by rules (Megatron-LM, examples/multimodal), or with --judge as Lu et al. (2024), section 3.1",
     prompt="Megatron-LM, examples/multimodal",
     system="You are math expert. Use your math knowledge to calculate the answer.",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nvlm.data.reading import Row
-from nvlm.evaluation.answers import grade_letter, option_lines
+from nvlm.evaluation.answers import LETTER, grade_letter, option_lines
 from nvlm.evaluation.benchmark import Benchmark, Graded, Layout, MissingData, Question
 from nvlm.evaluation.reading import table
 
@@ -117,6 +117,7 @@ MMLU = Benchmark(
     },
     question=question,
     grade=grade,
+    extraction=f"nothing; of an answer that was written {LETTER}",
     metric="accuracy over all questions: the likeliest of the letters A to D (Hendrycks et al., 2021)",
     prompt="the authors', with the first five questions of the subject's dev split, in one user turn",
     choices=LETTERS,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nvlm.data.reading import Row
 from nvlm.evaluation.answers import (
+    LETTER,
     LETTER_INSTRUCTION,
     PHRASE_INSTRUCTION,
     comparable,
@@ -96,6 +97,7 @@ MMMU = Benchmark(
     },
     question=question,
     grade=grade,
+    extraction=f"{LETTER}; of an open answer its short parts and their numbers, by the same parser",
     metric="accuracy by the benchmark's own parser (Yue et al., 2024); the first option where it finds none",
     prompt="the benchmark's LLaVA-1.5 configuration, pictures where the text names them",
     system="Answer the questions.",

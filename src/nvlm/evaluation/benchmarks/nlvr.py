@@ -51,6 +51,7 @@ NLVR = Benchmark(
     },
     question=question,
     grade=grade,
+    extraction="the first true, false, yes or no",
     metric="accuracy of true or false",
     prompt="ours",
     max_new_tokens=8,

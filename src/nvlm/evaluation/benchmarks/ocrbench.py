@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nvlm.data.reading import Row, elements
-from nvlm.evaluation.answers import said
+from nvlm.evaluation.answers import WHOLE, said
 from nvlm.evaluation.benchmark import Benchmark, Graded, Layout, Question
 from nvlm.evaluation.reading import table
 
@@ -56,6 +56,7 @@ OCRBENCH = Benchmark(
     splits={"test": (Layout("OCRBench.json", published), Layout("data/test-*.parquet", hub))},
     question=question,
     grade=grade,
+    extraction=WHOLE,
     metric="the answer holds a truth; 1,000 times the mean is the score usually given (Liu et al., 2023)",
     prompt="the set's own",
     max_new_tokens=128,

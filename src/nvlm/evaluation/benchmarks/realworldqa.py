@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nvlm.data.reading import Row, elements
-from nvlm.evaluation.answers import LETTER_INSTRUCTION, PHRASE_INSTRUCTION, grade_letter, said
+from nvlm.evaluation.answers import LETTER, LETTER_INSTRUCTION, PHRASE_INSTRUCTION, WHOLE, grade_letter, said
 from nvlm.evaluation.benchmark import Benchmark, Graded, Layout, Question
 from nvlm.evaluation.metrics import vqa_normalise
 from nvlm.evaluation.reading import table
@@ -53,6 +53,7 @@ REALWORLDQA = Benchmark(
     splits={"test": (Layout("annotations.json", published), Layout("data/test-*.parquet", hub))},
     question=question,
     grade=grade,
+    extraction=f"{LETTER}; of a question without options {WHOLE}",
     metric="exact match: of the option's letter, else of the normalised phrase",
     prompt="Megatron-LM, examples/multimodal",
 )

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nvlm.data.reading import Row
-from nvlm.evaluation.answers import said
+from nvlm.evaluation.answers import WHOLE, said
 from nvlm.evaluation.benchmark import Benchmark, Graded, Layout, Question
 from nvlm.evaluation.reading import lines
 
@@ -62,6 +62,7 @@ SROIE = Benchmark(
     },
     question=question,
     grade=grade,
+    extraction=WHOLE,
     metric="exact match of a field; with each field asked once this is the competition's F1",
     prompt="ours",
     max_new_tokens=96,

@@ -5,7 +5,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nvlm.data.reading import Row, entries
-from nvlm.evaluation.answers import LETTER_INSTRUCTION, PHRASE_INSTRUCTION, grade_letter, letters, option_lines, said
+from nvlm.evaluation.answers import (
+    LETTER,
+    LETTER_INSTRUCTION,
+    PHRASE_INSTRUCTION,
+    WHOLE,
+    grade_letter,
+    letters,
+    option_lines,
+    said,
+)
 from nvlm.evaluation.benchmark import Benchmark, Graded, Layout, Question
 from nvlm.evaluation.reading import lines
 
@@ -72,6 +81,7 @@ TABMWP = Benchmark(
     },
     question=question,
     grade=grade,
+    extraction=f"{LETTER}; of a question without options {WHOLE}",
     metric="accuracy: the option's letter, or the same number to three decimals (Lu et al., 2023)",
     prompt="ours, with NVLM's instructions",
     max_new_tokens=32,

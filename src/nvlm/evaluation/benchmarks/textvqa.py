@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nvlm.data.reading import Row, elements
-from nvlm.evaluation.answers import numbered, said
+from nvlm.evaluation.answers import WHOLE, numbered, said
 from nvlm.evaluation.benchmark import Benchmark, Graded, Layout, Question
 from nvlm.evaluation.metrics import vqa_accuracy
 from nvlm.evaluation.reading import table
@@ -47,6 +47,7 @@ TEXTVQA = Benchmark(
     },
     question=question,
     grade=grade,
+    extraction=WHOLE,
     metric="VQA accuracy: min(matches / 3, 1), each of the people's answers left out once (Goyal et al., 2017)",
     prompt="Megatron-LM, examples/multimodal",
     submission=numbered("question_id"),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nvlm.data.reading import Row, elements
-from nvlm.evaluation.answers import PHRASE_INSTRUCTION, numbered, said
+from nvlm.evaluation.answers import PHRASE_INSTRUCTION, WHOLE, numbered, said
 from nvlm.evaluation.benchmark import Benchmark, Graded, Layout, Question
 from nvlm.evaluation.metrics import vqa_accuracy
 from nvlm.evaluation.reading import table
@@ -66,6 +66,7 @@ VQAV2 = Benchmark(
     },
     question=question,
     grade=grade,
+    extraction=WHOLE,
     metric="VQA accuracy: min(matches / 3, 1), each of the people's answers left out once (Goyal et al., 2017)",
     prompt="Megatron-LM, examples/multimodal",
     submission=numbered("question_id"),
