@@ -32,8 +32,7 @@ def tiny_recipe() -> NanoRecipe:
 def run(tmp_path_factory: pytest.TempPathFactory) -> NanoRun:
     """A run whose backbones and features are made."""
     nano = NanoRun(tiny_recipe(), tmp_path_factory.mktemp("nano"), say=lambda line: None)
-    nano.features(nano.vision())
-    nano.language()
+    nano.features(nano.make_backbones().encoder)
     return nano
 
 
@@ -45,7 +44,7 @@ def losses(folder: Path) -> list[float]:
 def test_each_architecture_is_made_from_the_same_backbones(run: NanoRun, architecture: str):
     folder = run.make(architecture)
     model = NVLMForConditionalGeneration.from_pretrained(folder)
-    encoder = run.vision().state_dict()
+    encoder = run.backbones().encoder.state_dict()
     for name, tensor in model.vision_model.state_dict().items():
         torch.testing.assert_close(tensor.float(), encoder[name].bfloat16().float(), rtol=0, atol=0)
     assert len(losses(run.folder / architecture.lower() / "sft")) == 3
@@ -64,7 +63,7 @@ def test_another_recipe_in_the_same_folder_is_refused(run: NanoRun):
 
 
 def test_features_of_another_encoder_are_refused(run: NanoRun):
-    encoder = run.vision()
+    encoder = run.backbones().encoder
     with torch.no_grad():
         next(encoder.parameters()).add_(1.0)
     with pytest.raises(ValueError, match="another encoder"):
@@ -72,7 +71,7 @@ def test_features_of_another_encoder_are_refused(run: NanoRun):
 
 
 def test_all_architectures_see_the_same_samples_in_the_same_order(run: NanoRun):
-    store = run.features(run.vision())
+    store = run.features(run.backbones().encoder)
     supervised = []
     for architecture in ("D", "X", "H"):
         batches = MixedBatches(build_processor(architecture), store, batch=6, text=2, seed=0)
@@ -84,7 +83,7 @@ def test_all_architectures_see_the_same_samples_in_the_same_order(run: NanoRun):
 
 
 def test_stored_features_are_those_of_the_picture(run: NanoRun):
-    encoder = run.vision()
+    encoder = run.backbones().encoder
     store = run.features(encoder)
     processor = build_processor("D")
     problem = picture(5)

@@ -113,8 +113,7 @@ def _nano(args: argparse.Namespace) -> int:
     with processes():
         nano = NanoRun(changed(NanoRecipe(), args.config, args.changes), args.out or Path("runs/nano"))
         if args.arch is None:
-            nano.vision()
-            nano.language()
+            nano.make_backbones()
         else:
             nano.make(args.arch.upper(), resume=args.resume)
     return 0

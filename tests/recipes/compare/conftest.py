@@ -24,5 +24,5 @@ def backbones(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     folder = tmp_path_factory.mktemp("backbones")
     run = NanoRun(recipe, folder, say=lambda line: None)
-    run.features(run.vision())
+    run.features(run.make_backbones().encoder)
     return folder

@@ -74,5 +74,5 @@ def open_backbones(recipe: NanoRecipe, folder: Path, say: Callable[[str], None])
             "comes after them"
         )
     run = NanoRun(made, folder, say)
-    encoder, language = run.vision(), run.language()
-    return Backbones(recipe, encoder, language, run.features(encoder), folder / "nano-lm")
+    own = run.make_backbones()
+    return Backbones(recipe, own.encoder, own.language, run.features(own.encoder), own.language_folder)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from nvlm.evaluation.intervals import Score
 from nvlm.evaluation.nano_suite import GROUPS, TARGETS
-from nvlm.training import checkpointing
+from nvlm.recipes.nano.backbone_cards import stage_rows
+from nvlm.recipes.nano.backbones import Trained, trained
 
 PLACES = {
     "D": "decoder-only: all image tokens stand in the token sequence",
@@ -40,9 +41,9 @@ size and style together).
 |---|---|---|
 {stages}
 
-The encoder and the language model of the first three rows are shared by nano-d, nano-x and nano-h, and so is the order
-of samples in the others. Minutes are wall clock on a shared machine of two cores, one or two threads. Naming and
-alignment are no stages of the paper's, and the loss of the latter goes on beside the paper's in both of its:
+The first three rows made the backbones, nano-vision and nano-lm, which are shared by nano-d, nano-x and nano-h;
+so is the order of samples in the others. Minutes are wall clock on a shared machine of two cores, one or two threads.
+Naming and alignment are no stages of the paper's, and the loss of the latter goes on beside the paper's in both of its:
 `recipes/nano/naming.py` and `alignment.py`, decisions 0034 and 0043. Make it again with
 
 ```
@@ -76,32 +77,20 @@ other words than those of its tasks get arbitrary answers, and it is always conf
 
 def write_card(
     folder: Path,
-    run: Path,
     architecture: str,
+    stages: list[Trained],
     parameters: int,
     vocabulary: int,
     scores: dict[str, Score],
     count: int,
 ) -> None:
-    """Write ``README.md`` and ``scores.json`` into a finished model's folder; ``run`` holds its stages' logs."""
-    name = architecture.lower()
-    stages = [
-        ("vision encoder, dense labels", run / "vision"),
-        ("language model, text only", run / "language"),
-        ("naming: vision encoder, in the language model's embeddings", run / "naming"),
-        ("alignment: connector", run / name / "align"),
-        (
-            "pretraining: connector, cross-attention" if architecture != "D" else "pretraining: connector",
-            run / name / "pretrain",
-        ),
-        ("SFT: the new parts and the language model", run / name / "sft"),
-    ]
+    """Write ``README.md`` and ``scores.json`` into a finished model's folder."""
     card = CARD.format(
-        name=name,
+        name=architecture.lower(),
         architecture=architecture,
         places=PLACES[architecture],
         parameters=parameters / 1e6,
-        stages="\n".join(_stage_row(title, path) for title, path in stages),
+        stages=stage_rows(stages),
         count=count,
         groups="\n".join(_group_row(group, scores[group]) for group in GROUPS),
         verdict=_verdict(scores),
@@ -111,6 +100,16 @@ def write_card(
     (folder / "README.md").write_text(card, encoding="utf-8")
     listed = {task: asdict(score) for task, score in scores.items()}
     (folder / "scores.json").write_text(json.dumps(listed, indent=1), encoding="utf-8")
+
+
+def trained_stages(folder: Path, architecture: str) -> list[Trained]:
+    """The stages of one architecture, from the folder that holds them."""
+    new = "connector" if architecture == "D" else "connector, cross-attention"
+    return [
+        trained("alignment: connector", folder / "align"),
+        trained(f"pretraining: {new}", folder / "pretrain"),
+        trained("SFT: the new parts and the language model", folder / "sft"),
+    ]
 
 
 def _group_row(group: str, score: Score) -> str:
@@ -127,11 +126,3 @@ def _verdict(scores: dict[str, Score]) -> str:
         return "Every target is reached."
     counts = f"{len(reached)} of {len(TARGETS)} targets are reached and {len(above)} of {len(TARGETS)} floors."
     return f"{counts} What limits the model is training time: its\nloss was still falling when its schedule ended."
-
-
-def _stage_row(title: str, folder: Path) -> str:
-    checkpoint = checkpointing.latest(folder)
-    if checkpoint is None:
-        raise FileNotFoundError(f"{folder} holds no readable checkpoint of its stage")
-    numbers = checkpoint.numbers
-    return f"| {title} | {checkpoint.step:,} x {numbers['batch']} | {numbers['seconds'] / 60:.0f} |"

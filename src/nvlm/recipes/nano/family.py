@@ -6,15 +6,27 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import Tensor
 from transformers import PreTrainedModel
 
 from nvlm.data.features import FeatureStore
 from nvlm.evaluation.nano_suite import run_suite
 from nvlm.inference import ask_batch, load
 from nvlm.modeling.model import NVLMForConditionalGeneration
+from nvlm.recipes.nano.backbone_cards import write_encoder_card, write_language_card
+from nvlm.recipes.nano.backbones import (
+    ENCODER,
+    LANGUAGE,
+    MADE,
+    Backbones,
+    Trained,
+    differences,
+    note_made,
+    read_backbones,
+    read_language,
+    trained,
+)
 from nvlm.recipes.nano.build import build_variant, save
-from nvlm.recipes.nano.card import write_card
+from nvlm.recipes.nano.card import trained_stages, write_card
 from nvlm.recipes.nano.language import TextBatches, build_language_model, build_processor, language_loss
 from nvlm.recipes.nano.naming import NamingReader, naming_batch, naming_scores
 from nvlm.recipes.nano.phases import phases
@@ -49,18 +61,37 @@ class NanoRun:
             FileExistsError: the architecture was begun here and ``resume`` is false.
             nvlm.training.loop.Interrupted: the run was stopped, and saved.
         """
-        encoder = self.vision()
-        language = self.language()
-        store = self.features(encoder)
+        backbones = self.backbones()
+        store = self.features(backbones.encoder)
         variant = Variant(architecture)
-        model, processor = build_variant(variant, encoder, language)
+        model, processor = build_variant(variant, backbones.encoder, backbones.language)
         for phase in phases(self.recipe, variant, model, processor, store):
             folder = self.folder / architecture.lower() / phase.name
             train(phase.stage, model, phase.batches, phase.loss, folder, resume=resume)
-        return self._finish(model, architecture)
+        return self._finish(model, architecture, backbones.stages)
 
-    def vision(self) -> PreTrainedModel:
-        """The vision encoder after its own stage, and after naming what it sees as the language model would."""
+    def backbones(self) -> Backbones:
+        """The shipped ones, unless the run has begun its own or has another recipe than the one that made them."""
+        if not any((self.folder / name).exists() for name in ("vision", "language")):
+            odd = differences(self.recipe)
+            if not odd:
+                return read_backbones()
+            self._say(
+                f"the shipped backbones were made with another {', '.join(odd)}: making new ones, which takes hours"
+            )
+        return self.make_backbones()
+
+    def make_backbones(self) -> Backbones:
+        """The run's own backbones; those that are finished are left alone."""
+        self._make_language()
+        self._make_vision()
+        return read_backbones(self.folder)
+
+    def _make_vision(self) -> None:
+        """The vision encoder: its own stage, then naming what it sees as the language model would."""
+        target = self.folder / ENCODER
+        if (target / MADE).exists():
+            return
         torch.manual_seed(self.recipe.vision.seed)
         reader, stage = DenseReader(), self.recipe.vision
         train(
@@ -73,12 +104,22 @@ class NanoRun:
             evaluate=lambda: vision_scores(reader),
             evaluate_every=200,
         )
-        return self._name(reader)
+        naming = self._name(reader)
+        save(reader.vision_model, target)
+        stages = [
+            trained("vision encoder, dense labels", self.folder / "vision"),
+            trained("naming: vision encoder, in the language model's embeddings", self.folder / "naming"),
+        ]
+        with torch.inference_mode():
+            count = self.recipe.questions
+            scores = vision_scores(reader, "test", count) | naming_scores(naming, "test", count)
+        write_encoder_card(target, reader.vision_model.num_parameters(), stages, scores, count)
+        note_made(target, self.recipe, stages)
 
-    def _name(self, reader: DenseReader) -> PreTrainedModel:
-        embeddings: Tensor = self.language().get_input_embeddings().weight  # type: ignore[assignment]
+    def _name(self, reader: DenseReader) -> NamingReader:
+        language, blank = read_language(self.folder), build_processor("D").image_token_id
         torch.manual_seed(self.recipe.naming.seed)
-        naming = NamingReader(reader, embeddings, blank=build_processor("D").image_token_id)
+        naming = NamingReader(reader, language.get_input_embeddings().weight, blank)  # type: ignore[arg-type]
         stage, drawn = self.recipe.naming, self.recipe.vision.steps * self.recipe.vision.batch
         train(
             stage,
@@ -90,10 +131,13 @@ class NanoRun:
             evaluate=lambda: naming_scores(naming),
             evaluate_every=100,
         )
-        return reader.vision_model
+        return naming
 
-    def language(self) -> PreTrainedModel:
-        """The language model after its own stage; also saved as ``nano-lm``, the baseline of every comparison."""
+    def _make_language(self) -> None:
+        """The language model; its folder is the baseline of every comparison."""
+        target = self.folder / LANGUAGE
+        if (target / MADE).exists():
+            return
         torch.manual_seed(self.recipe.language.seed)
         model, processor = build_language_model(), build_processor("D")
         train(
@@ -104,9 +148,11 @@ class NanoRun:
             self.folder / "language",
             resume=True,
         )
-        if not (self.folder / "nano-lm").exists():
-            save(model, self.folder / "nano-lm", processor.tokenizer)
-        return model
+        save(model, target, processor.tokenizer)
+        stages = [trained("language model, text only", self.folder / "language")]
+        self._say(f"{target}: {self.recipe.questions} held-out questions per task")
+        write_language_card(target, model.num_parameters(), stages, self.recipe.questions)
+        note_made(target, self.recipe, stages)
 
     def features(self, encoder: PreTrainedModel) -> FeatureStore:
         """Features of all training pictures."""
@@ -114,7 +160,7 @@ class NanoRun:
         encode_pictures(store, encoder, self.recipe.pictures, self._say)
         return store
 
-    def _finish(self, model: NVLMForConditionalGeneration, architecture: str) -> Path:
+    def _finish(self, model: NVLMForConditionalGeneration, architecture: str, backbones: list[Trained]) -> Path:
         """Write the model, answer the held-out questions with what was written, write the card."""
         target = self.folder / f"nano-{architecture.lower()}"
         processor = build_processor(architecture)
@@ -125,8 +171,8 @@ class NanoRun:
         scores = run_suite(lambda asked: ask_batch(written, processor, asked), "test", count, say=self._say)
         write_card(
             target,
-            self.folder,
             architecture,
+            backbones + trained_stages(self.folder / architecture.lower(), architecture),
             parameters=written.num_parameters(),
             vocabulary=len(processor.tokenizer),
             scores=scores,

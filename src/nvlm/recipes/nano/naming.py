@@ -56,9 +56,9 @@ def naming_batch(split: Split, stream: str, first: int, count: int) -> NamingBat
     return to_batch(pictures), torch.cat(shown)
 
 
-def naming_scores(reader: NamingReader, pictures: int = 96) -> dict[str, float]:
-    """Share of image tokens that show one thing and lie nearest to its embedding, on the validation split."""
-    (pixels, _), shown = naming_batch("validation", "vision", 0, pictures)
+def naming_scores(reader: NamingReader, split: Split = "validation", pictures: int = 96) -> dict[str, float]:
+    """Share of image tokens that show one thing and lie nearest to its embedding, on a held-out split."""
+    (pixels, _), shown = naming_batch(split, "vision", 0, pictures)
     projected = reader.project(reader.reader.features(pixels))
     right, seen = nearest_named(projected, shown, reader.embeddings)
-    return {"named": right / seen}
+    return {"named": right / seen} if seen else {}

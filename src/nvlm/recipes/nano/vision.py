@@ -79,13 +79,13 @@ def drawings(split: Split, stream: str, first: int, count: int) -> Iterator[tupl
         yield drawing, choose_grid(*drawing.image.size, TILE_SIZE, MAX_TILES)
 
 
-def vision_scores(reader: DenseReader, pictures: int = 192) -> dict[str, float]:
-    """Share of labelled patches that are named right on the validation split, per label."""
+def vision_scores(reader: DenseReader, split: Split = "validation", pictures: int = 192) -> dict[str, float]:
+    """Share of labelled patches that are named right on a held-out split, for every label that is seen."""
     right, seen = dict.fromkeys(HEADS, 0), dict.fromkeys(HEADS, 0)
     for first in range(0, pictures, 24):
-        pixels, labels = vision_batch("validation", "vision", first, min(24, pictures - first))
+        pixels, labels = vision_batch(split, "vision", first, min(24, pictures - first))
         for name, logits in reader(reader.features(pixels)).items():
             shown = labels[name] > 0
             right[name] += int((logits.argmax(-1)[shown] == labels[name][shown]).sum())
             seen[name] += int(shown.sum())
-    return {name: right[name] / seen[name] for name in HEADS}
+    return {name: right[name] / seen[name] for name in HEADS if seen[name]}

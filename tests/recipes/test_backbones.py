@@ -1,0 +1,83 @@
+"""Backbones as model folders: what is read, what is refused, and which ones a run takes."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModel, AutoModelForCausalLM
+
+from nvlm.recipes.nano.backbone_cards import TEXT_ONLY
+from nvlm.recipes.nano.backbones import ENCODER, LANGUAGE, differences, read_backbones
+from nvlm.recipes.nano.family import NanoRun
+from nvlm.recipes.nano.numbers import AMPLITUDE, PERIODS
+from tests.recipes.test_nano import tiny_recipe
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> NanoRun:
+    nano = NanoRun(tiny_recipe(), tmp_path_factory.mktemp("backbones"), say=lambda line: None)
+    nano.make_backbones()
+    return nano
+
+
+def test_both_are_plain_transformers_models(made: NanoRun):
+    read = read_backbones(made.folder)
+    for loaded, name, kind in ((read.encoder, ENCODER, AutoModel), (read.language, LANGUAGE, AutoModelForCausalLM)):
+        plain = kind.from_pretrained(made.folder / name, dtype=torch.float32)
+        assert type(plain) is type(loaded)
+        for key, value in plain.state_dict().items():
+            assert torch.equal(value, loaded.state_dict()[key])
+
+
+def test_they_know_what_made_them(made: NanoRun):
+    read = read_backbones(made.folder)
+    assert [(stage.steps, stage.rows) for stage in read.stages] == [(2, 2), (2, 2), (2, 4)]
+    assert differences(made.recipe, made.folder) == []
+    other = replace(made.recipe, naming=replace(made.recipe.naming, steps=3))
+    assert differences(other, made.folder) == ["naming"]
+
+
+def test_their_cards_name_stages_and_scores(made: NanoRun):
+    encoder, language = ((made.folder / name / "README.md").read_text() for name in (ENCODER, LANGUAGE))
+    assert "| vision encoder, dense labels | 2 x 2 |" in encoder and "named right in\n1 pictures" in encoder
+    assert "| language model, text only | 2 x 4 |" in language
+    assert all(f"| {task} | " in language for task in TEXT_ONLY)
+    assert set(json.loads((made.folder / LANGUAGE / "scores.json").read_text())) == set(TEXT_ONLY)
+
+
+def test_finished_ones_are_left_alone(made: NanoRun):
+    before = {path: path.stat().st_mtime_ns for path in made.folder.rglob("*") if path.is_file()}
+    made.make_backbones()
+    assert {path: path.stat().st_mtime_ns for path in made.folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_folder_without_finished_ones_is_refused(made: NanoRun, tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match="no finished backbone"):
+        read_backbones(tmp_path)
+    assert differences(made.recipe, tmp_path) == ["vision", "naming", "language"]
+
+
+def test_numbers_begin_near_their_neighbours(made: NanoRun):
+    """The longest wave alone separates 9 from 90; together, no two numbers are alike."""
+    from nvlm.data.synthetic.tokenizer import SPACE
+    from nvlm.recipes.nano.language import build_language_model, build_processor
+
+    torch.manual_seed(0)
+    table = build_language_model().get_input_embeddings().weight.detach()
+    known = build_processor("D").tokenizer.get_vocab()
+    numbers = torch.stack([table[known[SPACE + str(number)]] for number in range(10, 100)])
+    apart = torch.cdist(numbers, numbers)
+    near = torch.tensor([apart[at, at + 1] for at in range(89)]).mean()
+    far = torch.tensor([apart[at, at + 35] for at in range(55)]).mean()
+    assert near < far - AMPLITUDE
+    assert apart[~torch.eye(90, dtype=torch.bool)].min() > AMPLITUDE
+    assert max(PERIODS) >= 2 * 99  # the longest does not come back within the numbers
+
+
+def test_a_run_with_a_recipe_of_its_own_makes_its_own(made: NanoRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    news: list[str] = []
+    monkeypatch.setattr(NanoRun, "make_backbones", lambda run: read_backbones(made.folder))
+    assert NanoRun(tiny_recipe(), tmp_path, say=news.append).backbones().folder == made.folder
+    assert "another vision, naming, language" in news[0]
