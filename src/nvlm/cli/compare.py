@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 EXAMPLE = """\
 examples:
-  nvlm train nano                                  first: the backbones, in runs/nano
   nvlm compare nano --dry-run                      D, X and H: what is to be done, and how long it takes
   nvlm compare nano --seeds 3 --limit 200          stop it with Ctrl-C, go on with the same command
   nvlm compare nano --variants all                 with every ablation: tags, resolution, frozen, no text …
   nvlm compare nano --variants d,d-no-tags,x-every-1,h-low-res+no-text --set sft.steps=300
+  nvlm compare nano --backbones runs/nano          on backbones that nvlm train nano made there
 """
 
 
@@ -42,9 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--backbones",
         type=Path,
-        default=Path("runs/nano"),
         metavar="DIR",
-        help="where nvlm train nano made them (default: %(default)s)",
+        help="folder of nano-vision and nano-lm (default: those that come with the package)",
     )
     parser.add_argument(
         "--out",
@@ -79,6 +78,10 @@ def run(args: argparse.Namespace) -> int:
     except Interrupted as stopped:
         print(f"{stopped.args[0].partition(';')[0]}; the same command goes on", file=sys.stderr)
         return 130
+    except KeyboardInterrupt:
+        if not args.dry_run:
+            print(f"\nwhat is done so far is in {study.folder}; the same command goes on", file=sys.stderr)
+        raise
     if page is not None:
         print(f"the report: {page.resolve()}, and as Markdown and JSON beside it")
     return 0
@@ -88,21 +91,20 @@ def study_of(args: argparse.Namespace) -> "Study":
     """The comparison that a command line asks for.
 
     Raises:
-        ValueError, FileNotFoundError: as `run`.
+        ValueError: wrong variants or numbers.
     """
-    from nvlm.recipes.compare.backbones import recipe_of
+    from nvlm.inference.load import MODELS
     from nvlm.recipes.compare.study import Study
     from nvlm.recipes.compare.variants import choose
-    from nvlm.recipes.overrides import override
+    from nvlm.recipes.nano.stages import NanoRecipe
+    from nvlm.recipes.overrides import changed
 
     for name in ("seeds", "ablation_seeds", "limit"):
         if (value := getattr(args, name)) < 1:
             raise ValueError(f"--{name.replace('_', '-')} is {value}; it must be at least 1")
     names = choose(args.variants)
-    recipe = recipe_of(args.backbones)
-    for change in args.changes:
-        recipe = override(recipe, change)
-    return Study(recipe, names, args.seeds, args.ablation_seeds, args.limit, args.backbones, args.out)
+    recipe = changed(NanoRecipe(), None, args.changes)
+    return Study(recipe, names, args.seeds, args.ablation_seeds, args.limit, args.backbones or MODELS, args.out)
 
 
 def command_of(args: argparse.Namespace) -> str:

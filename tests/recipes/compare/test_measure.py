@@ -6,22 +6,23 @@ import pytest
 from PIL import Image
 
 from nvlm.recipes.compare import measure as timed
-from nvlm.recipes.compare.backbones import open_backbones, recipe_of
+from nvlm.recipes.compare.backbones import Shared
 from nvlm.recipes.compare.lengths import lengths_of
 from nvlm.recipes.compare.make import curve
 from nvlm.recipes.compare.measure import Trainee, measure, widest_question
 from nvlm.recipes.compare.memory import STATUS, highest, peak_memory
+from nvlm.recipes.compare.study import Study
 from nvlm.recipes.compare.variants import find_variant
 from nvlm.recipes.nano.language import build_processor
+from tests.recipes.compare.small import SMALL
 
 
-def test_variants_take_turns_forwards_and_backwards(backbones: Path, monkeypatch: pytest.MonkeyPatch):
+def test_variants_take_turns_forwards_and_backwards(ground: Shared, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(timed, "WRITTEN", 3)
     order: list[str] = []
-    shared = open_backbones(recipe_of(backbones), backbones, say=lambda line: None)
     trainees, writers = {}, {}
     for name in ("d", "x"):
-        model, processor, phases = shared.begin(find_variant(name))
+        model, processor, phases = ground.begin(find_variant(name))
         trainees[name] = Trainee(model, phases[-1])
         writers[name] = (model, processor)
     plain = timed.answer_times
@@ -71,10 +72,11 @@ def test_the_highest_resident_set_is_read():
 
 @pytest.mark.slow
 @pytest.mark.skipif(not STATUS.exists(), reason="only Linux tells")
-def test_memory_is_that_of_a_fresh_process(backbones: Path):
+def test_memory_is_that_of_a_fresh_process(backbones: Path, tmp_path: Path):
     ballast = bytearray(300 * 2**20)
-    found = peak_memory(recipe_of(backbones), backbones, find_variant("d"))
+    study = Study(SMALL, ("d",), 1, 1, 1, backbones, tmp_path)
+    found = peak_memory(study, find_variant("d"))
     assert found is not None and 200 < found < 2000
-    again = peak_memory(recipe_of(backbones), backbones, find_variant("d"))
+    again = peak_memory(study, find_variant("d"))
     assert again == pytest.approx(found, rel=0.1)
     assert len(ballast) > 0

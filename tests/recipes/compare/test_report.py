@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nvlm.recipes.compare.charts import Line, line_chart
+from nvlm.recipes.compare.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Line, line_chart
 from nvlm.recipes.compare.markdown import render_markdown, table
 from nvlm.recipes.compare.page import render_page
 from nvlm.recipes.compare.report import Measured, Report, build_report, write_json
@@ -130,7 +130,8 @@ def test_curves_stay_inside_their_axes():
     assert 'aria-label="a &#34;b&#34; &lt;c&gt;"' in svg
     places = [tuple(map(float, pair.split(","))) for pair in re.findall(r"[\d.]+,[\d.]+", svg.split("<polyline", 1)[1])]
     assert len(places) == 3
-    assert all(40 <= x <= 392 and 10 <= y <= 216 for x, y in places)
+    assert all(LEFT <= x <= WIDTH - RIGHT and TOP <= y <= HEIGHT - BOTTOM for x, y in places)
+    assert all(f">{name}</text>" in svg for name in ("step", "loss", "1,600", "3.2"))
     assert places[1][0] > places[0][0] and places[1][1] > places[0][1]
     with pytest.raises(ValueError, match="at least one point"):
         line_chart([], said="nothing")

@@ -1,78 +1,85 @@
-"""What all variants share: the vision encoder, the language model, and the stored features of all pictures."""
+"""What all variants share: two finished backbones, and the stored features of all training pictures."""
 
 import copy
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from transformers import PreTrainedModel
-
-from nvlm.data.features import FeatureStore
+from nvlm.data.features import KEY, FeatureStore
 from nvlm.modeling.model import NVLMForConditionalGeneration
 from nvlm.processing import NVLMProcessor
+from nvlm.recipes.nano.backbones import Backbones, read_backbones
 from nvlm.recipes.nano.build import build_variant
-from nvlm.recipes.nano.family import NanoRun
 from nvlm.recipes.nano.phases import Phase, phases
+from nvlm.recipes.nano.pictures import encode_pictures, open_store, weights_hash
 from nvlm.recipes.nano.stages import NanoRecipe
 from nvlm.recipes.nano.variant import Variant
-from nvlm.recipes.overrides import override_from_file
-from nvlm.training import checkpointing
 
-SHARED = ("vision", "naming", "language", "pictures")
-"""What of a recipe made the backbones and their features; a comparison may change the rest."""
+CHANGEABLE = ("align", "pretrain", "sft", "pictures", "text_rows")
+"""What of a recipe a comparison goes by; the rest made the backbones, or counts a card's questions."""
 
 
 @dataclass(frozen=True)
-class Backbones:
-    """Trained backbones, and the folder of the bare language model, every variant's baseline."""
+class Shared:
+    """What every variant begins with."""
 
     recipe: NanoRecipe
-    encoder: PreTrainedModel
-    language: PreTrainedModel
+    backbones: Backbones
     store: FeatureStore
-    baseline: Path
 
     def begin(self, variant: Variant) -> tuple[NVLMForConditionalGeneration, NVLMProcessor, list[Phase]]:
         """A variant before its first stage, on copies of the backbones, and the stages that it goes through."""
-        model, processor = build_variant(variant, copy.deepcopy(self.encoder), copy.deepcopy(self.language))
+        encoder, language = copy.deepcopy(self.backbones.encoder), copy.deepcopy(self.backbones.language)
+        model, processor = build_variant(variant, encoder, language)
         return model, processor, phases(self.recipe, variant, model, processor, self.store)
 
 
-def recipe_of(folder: Path) -> NanoRecipe:
-    """The recipe of a folder in which ``nvlm train nano`` works, or worked.
+def open_backbones(folder: Path) -> Backbones:
+    """The finished backbones of a folder: the shipped ones, or those of a run of ``nvlm train nano``.
 
     Raises:
-        FileNotFoundError: the folder holds none, or one whose backbones are not finished.
+        FileNotFoundError: it does not hold both.
     """
-    wanted = "make them first: nvlm train nano --out " + str(folder)
-    if not (folder / "recipe.json").exists():
-        raise FileNotFoundError(f"{folder} holds no backbones; {wanted}")
-    recipe = override_from_file(NanoRecipe(), folder / "recipe.json")
-    for name in ("vision", "naming", "language"):
-        found, steps = checkpointing.latest(folder / name), getattr(recipe, name).steps
-        done = 0 if found is None else found.step
-        if done < steps:
-            raise FileNotFoundError(f"the stage {name} of {folder} has done {done} of {steps} steps; {wanted} --resume")
-    return recipe
+    try:
+        return read_backbones(folder)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error} in runs/nano, and --backbones runs/nano takes it from there") from error
 
 
-def open_backbones(recipe: NanoRecipe, folder: Path, say: Callable[[str], None]) -> Backbones:
-    """The finished backbones of a folder; features that are missing are made.
+def share(recipe: NanoRecipe, backbones: Backbones, features: Path, say: Callable[[str], None]) -> Shared:
+    """The backbones with the features of the recipe's pictures; those that a folder does not hold yet are made."""
+    store = open_store(features, backbones.encoder)
+    encode_pictures(store, backbones.encoder, recipe.pictures, say)
+    return Shared(recipe, backbones, store)
 
-    Args:
-        recipe: of the comparison.
+
+def pictures_in(features: Path) -> int:
+    """How many pictures' features a folder holds; nothing is written."""
+    note = features / KEY
+    if not note.exists():
+        return 0
+    return len(FeatureStore(features, json.loads(note.read_text(encoding="utf-8")), (1, 1), write=False))
+
+
+def identity(backbones: Backbones) -> dict[str, str]:
+    """What decides that two comparisons begin alike."""
+    return {"encoder": weights_hash(backbones.encoder), "language": weights_hash(backbones.language)}
+
+
+def what_counts(recipe: NanoRecipe) -> dict[str, Any]:
+    """The part of a recipe that a comparison goes by, as JSON holds it.
 
     Raises:
-        FileNotFoundError: see `recipe_of`.
-        ValueError: the recipe asks for other backbones than these.
+        ValueError: another part was changed.
     """
-    made = recipe_of(folder)
-    odd = [name for name in SHARED if getattr(made, name) != getattr(recipe, name)]
+    values, usual = asdict(recipe), asdict(NanoRecipe())
+    odd = [name for name in values if name not in CHANGEABLE and values[name] != usual[name]]
     if odd:
         raise ValueError(
-            f"the backbones in {folder} were made with another {', '.join(odd)}; a comparison can only change what "
-            "comes after them"
+            f"a comparison has no use for another {', '.join(odd)}: its backbones are finished, and --limit says how "
+            f"many questions are asked; it can change {', '.join(CHANGEABLE)}"
         )
-    run = NanoRun(made, folder, say)
-    own = run.make_backbones()
-    return Backbones(recipe, own.encoder, own.language, run.features(own.encoder), own.language_folder)
+    found: dict[str, Any] = json.loads(json.dumps({name: values[name] for name in CHANGEABLE}))
+    return found

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-WIDTH, HEIGHT = 400, 250
-LEFT, RIGHT, TOP, BOTTOM = 40, 8, 10, 34
+WIDTH, HEIGHT = 400, 266
+LEFT, RIGHT, TOP, BOTTOM = 46, 8, 26, 34
 TICKS = 4
 
 
@@ -18,7 +18,7 @@ class Line:
     points: Sequence[tuple[float, float]]
 
 
-def line_chart(lines: Sequence[Line], said: str, x_name: str = "step") -> Markup:
+def line_chart(lines: Sequence[Line], said: str, x_name: str = "step", y_name: str = "loss") -> Markup:
     """Curves over a common pair of axes that begin at 0.
 
     Args:
@@ -31,23 +31,39 @@ def line_chart(lines: Sequence[Line], said: str, x_name: str = "step") -> Markup
     if not points:
         raise ValueError("a chart needs at least one point, and there is none")
     right, top = (_round_up(max(place[axis] for place in points)) for axis in (0, 1))
-    drawn = [*_grid(right, top, x_name), *(_path(line, right, top) for line in lines)]
+    drawn = [*_grid(right, top), *_names(x_name, y_name), *(_path(line, right, top) for line in lines)]
     svg = f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{Markup.escape(said)}">'
     return Markup(svg + "".join(drawn) + "</svg>")
 
 
-def _grid(right: float, top: float, x_name: str) -> list[str]:
+def _grid(right: float, top: float) -> list[str]:
     drawn = []
     for tick in range(TICKS + 1):
         x, y = _place(right * tick / TICKS, top * tick / TICKS, right, top)
         anchor = "end" if tick == TICKS else "middle" if tick else "start"
         drawn.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        drawn.append(f'<text x="{LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{top * tick / TICKS:.3g}</text>')
+        drawn.append(f'<text x="{LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{_number(top * tick / TICKS)}</text>')
         number = f"{right * tick / TICKS:,.0f}"
         drawn.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 15}" text-anchor="{anchor}">{number}</text>')
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    drawn.append(f'<text x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">{Markup.escape(x_name)}</text>')
     return drawn
+
+
+def _names(x_name: str, y_name: str) -> list[str]:
+    """What the axes show: below the one, above the other."""
+    across, up = Markup.escape(x_name), Markup.escape(y_name)
+    return [
+        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle">{across}</text>',
+        f'<text x="{LEFT - 5}" y="11" text-anchor="end">{up}</text>',
+    ]
+
+
+def _number(value: float) -> str:
+    """At most six signs, which is what stands left of the axis.
+
+    >>> _number(0.08), _number(2.4), _number(1600.0)
+    ('0.08', '2.4', '1,600')
+    """
+    return f"{value:,.0f}" if 100 <= value < 1e5 else f"{value:.3g}"
 
 
 def _path(line: Line, right: float, top: float) -> str:

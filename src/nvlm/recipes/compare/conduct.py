@@ -1,26 +1,20 @@
 """A comparison from beginning to end, in any number of pieces: announce, make, measure, report."""
 
-import os
-import platform
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
-from nvlm.recipes.compare.backbones import open_backbones
+from nvlm.recipes.compare.backbones import identity, open_backbones, share
 from nvlm.recipes.compare.estimate import announce, remaining
 from nvlm.recipes.compare.examples import examples
 from nvlm.recipes.compare.lengths import lengths_of
-from nvlm.recipes.compare.make import ANSWERS, answer_baseline, evidence_of, make, scores_in
+from nvlm.recipes.compare.make import answer_baseline, by_question, evidence_of, make, scores_in
 from nvlm.recipes.compare.markdown import render_markdown
-from nvlm.recipes.compare.measure import ROUNDS, threads
+from nvlm.recipes.compare.measure import ROUNDS, machine
 from nvlm.recipes.compare.page import render_page
 from nvlm.recipes.compare.report import Measured, Report, Setting, build_report, write_json, write_whole
-from nvlm.recipes.compare.speeds import measure_speeds, measured_speeds
+from nvlm.recipes.compare.speeds import is_measured, measure_speeds, measured_speeds
 from nvlm.recipes.compare.study import Study
 from nvlm.recipes.compare.variants import MAIN, find_variant
-from nvlm.recipes.nano.pictures import weights_hash
 from nvlm.training.stages import Stage
 
 PAGE, MARKDOWN, RESULTS, BASELINE = "compare.html", "compare.md", "compare.json", "baseline"
@@ -42,20 +36,20 @@ def conduct(
         ValueError, FileNotFoundError: no finished backbones, or a folder with another comparison.
         nvlm.training.loop.Interrupted: it was stopped, and saved.
     """
-    began = time.monotonic()
-    backbones = open_backbones(study.recipe, study.backbones, say)
-    opening = time.monotonic() - began
-    identity = {"encoder": weights_hash(backbones.encoder), "language": weights_hash(backbones.language)}
-    study.claim(identity, only_look=dry_run)
-    paces = announce(study, backbones, opening, say)
+    backbones = open_backbones(study.backbones)
+    study.claim(identity(backbones), only_look=dry_run)
+    paces = announce(study, backbones, say)
     if dry_run:
         return None
-    answer_baseline(study.folder / BASELINE, backbones.baseline, study.questions)
-    for planned in study.left():
-        make(planned, backbones, study.questions)
-        write_report(study, command)
-        say(f"finished {planned.title}; {remaining(study, paces)}")
-    measure_speeds(study, backbones, say, rounds)
+    answer_baseline(study.folder / BASELINE, backbones.language_folder, study.questions)
+    if study.left() or not is_measured(study):
+        shared = share(study.recipe, backbones, study.features, say)
+        for planned in study.left():
+            say(f"{planned.title}:")
+            make(planned, shared, study.questions)
+            write_report(study, command)
+            say(f"finished {planned.title}; {remaining(study, paces)}")
+        measure_speeds(study, shared, say, rounds)
     return write_report(study, command)
 
 
@@ -75,10 +69,11 @@ def report_of(study: Study, command: str) -> Report:
     done = [each for each in study.planned() if each not in left]
     runs = {name: [evidence_of(each, study.questions) for each in done if each.name == name] for name in study.names}
     speeds, with_threads = measured_speeds(study)
-    shown = {each.name: each.folder / ANSWERS for each in done if each.name in MAIN and each.variant.seed == 0}
+    shown = {name: runs[name][0].answers for name in study.names if name in MAIN and runs[name]}
+    machines = dict.fromkeys(run.machine for each in runs.values() for run in each) or (machine(),)
     measured = Measured(
         runs,
-        baseline=scores_in(study.folder / BASELINE, study.questions),
+        baseline=by_question(scores_in(study.folder / BASELINE, study.questions), study.questions),
         speeds=speeds,
         lengths={name: lengths_of(find_variant(name)) for name in study.names},
         examples=examples(shown),
@@ -86,18 +81,12 @@ def report_of(study: Study, command: str) -> Report:
     setting = Setting(
         recipe="the nano family",
         command=command,
-        machine=machine(),
+        machine="; and ".join(machines),
         stages=[(name, _said(getattr(study.recipe, name))) for name in ("align", "pretrain", "sft")],
         questions=study.questions,
         threads=with_threads,
     )
     return build_report(setting, measured, [each.title for each in left])
-
-
-def machine() -> str:
-    """What kind of machine this is."""
-    cores = f"{os.cpu_count()} CPU cores ({platform.machine()}, {torch.backends.cpu.get_cpu_capability()})"
-    return f"{cores}, {threads()}, Python {platform.python_version()}, torch {torch.__version__}"
 
 
 def _said(stage: Stage) -> str:

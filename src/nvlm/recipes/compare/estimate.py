@@ -1,19 +1,24 @@
 """How long what is left of a comparison takes, from a few measured steps and answers of every variant."""
 
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from statistics import median
 
 from nvlm.data.status_line import clock
 from nvlm.evaluation.answering import LocalModel
 from nvlm.evaluation.nano_suite import NANO
-from nvlm.recipes.compare.backbones import Backbones
+from nvlm.recipes.compare.backbones import Shared, pictures_in, share
 from nvlm.recipes.compare.measure import ROUNDS, WARM_UP, Trainee, step_seconds
 from nvlm.recipes.compare.study import Planned, Study
+from nvlm.recipes.nano.backbones import Backbones
 
-STEPS = 3
+STEPS, PICTURES = 3, 64
+"""Of every stage after a first one, and encoded ones, of which the steps are made."""
+
 ASKED, TASKS, LENGTH = 8, ("table/value", "read/line", "text/copy"), 6
 """Questions of each of these tasks, and tokens of an answer: untrained models would write on and on."""
 
@@ -41,34 +46,46 @@ class Pace:
         return (ROUNDS + WARM_UP) * (step + self.question)
 
 
-def pace_of(planned: Planned, backbones: Backbones) -> Pace:
+def pace_of(planned: Planned, shared: Shared) -> Pace:
     """Measure a few steps of every stage, and a few answers."""
     stages = {}
-    model, processor, phases = backbones.begin(planned.variant)
+    model, processor, phases = shared.begin(planned.variant)
     for phase in phases:
         stages[phase.name] = (median(step_seconds(Trainee(model, phase), STEPS)), phase.stage.steps)
     model.eval()  # type: ignore[no-untyped-call]
     return Pace(stages, _question_seconds(LocalModel(model, processor)))
 
 
-def announce(study: Study, backbones: Backbones, opening: float, say: Callable[[str], None]) -> dict[str, Pace]:
-    """Say what is there, what is to be done, and how long that takes; the pace of every variant with something left.
-
-    Args:
-        opening: seconds that opening the backbones took.
-    """
+def announce(study: Study, backbones: Backbones, say: Callable[[str], None]) -> dict[str, Pace]:
+    """Say what is there, what is to be done, and how long that takes; the pace of every variant with something left."""
     planned, left = study.planned(), study.left()
     say(f"{len(planned)} models, {len(planned) - len(left)} of them finished; {study.questions} questions a task")
-    paces: dict[str, Pace] = {}
-    for name in dict.fromkeys(each.name for each in left):
-        own = [each for each in left if each.name == name]
-        paces[name] = pace = pace_of(own[0], backbones)
-        seconds = sum(pace.left(each, study.questions) for each in own)
-        say(f"  {name:20} seeds {_seeds(own):10} {clock(seconds)}   ({_stages(pace)})")
-    if left:
-        seconds = _seconds(left, paces, study.questions) + sum(pace.measuring + opening for pace in paces.values())
-        say(f"about {clock(seconds)} in all; Ctrl-C stops, and the same command goes on")
+    if not left:
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        few, encoding = _few(study, backbones, Path(folder))
+        if encoding:
+            say(f"  {'features':37} {clock(encoding)}   ({study.recipe.pictures:,} pictures, encoded once)")
+        paces = {name: _announced(name, study, few, say) for name in dict.fromkeys(each.name for each in left)}
+    seconds = encoding + _seconds(left, paces, study.questions) + sum(pace.measuring for pace in paces.values())
+    say(f"about {clock(seconds)} in all; Ctrl-C stops, and the same command goes on")
     return paces
+
+
+def _few(study: Study, backbones: Backbones, folder: Path) -> tuple[Shared, float]:
+    """Features of a few pictures, to measure steps with, and how many seconds those that are missing take."""
+    began = time.perf_counter()
+    few = share(replace(study.recipe, pictures=PICTURES), backbones, folder, say=lambda line: None)
+    took = (time.perf_counter() - began) / PICTURES
+    return few, took * max(0, study.recipe.pictures - pictures_in(study.features))
+
+
+def _announced(name: str, study: Study, shared: Shared, say: Callable[[str], None]) -> Pace:
+    own = [each for each in study.left() if each.name == name]
+    pace = pace_of(own[0], shared)
+    seconds = sum(pace.left(each, study.questions) for each in own)
+    say(f"  {name:20} seeds {_seeds(own):10} {clock(seconds)}   ({_stages(pace)})")
+    return pace
 
 
 def remaining(study: Study, paces: Mapping[str, Pace]) -> str:

@@ -20,6 +20,8 @@ class Evidence:
         gates: (layer, tanh of its gate) of cross-attention, its feed-forward's after a ``+``.
         seconds: of training, by stage.
         parameters: by part, (all, learning in SFT).
+        answers: (text, score) of the questions that are shown side by side, by task.
+        machine: on which it was trained.
     """
 
     variant: str
@@ -29,6 +31,8 @@ class Evidence:
     gates: Sequence[tuple[str, float]] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     parameters: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    answers: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    machine: str = ""
 
 
 @dataclass(frozen=True)

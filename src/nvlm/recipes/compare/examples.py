@@ -15,18 +15,31 @@ TASKS = (
 NOTHING = "(nothing)"
 """What stands for an empty answer."""
 
+Answers = Mapping[str, tuple[str, float]]
+"""Task → text and score."""
 
-def examples(answers: Mapping[str, Path]) -> list[Example]:
-    """One example of each task.
+
+def first_answers(folder: Path) -> dict[str, tuple[str, float]]:
+    """What a model answered to the first question of each task, from its folder of answers."""
+    first = {task: next(iter(Records(folder, task)), None) for task in TASKS}
+    return {
+        task: (str(record.get("answer") or NOTHING), float(record["score"]))
+        for task, record in first.items()
+        if record is not None
+    }
+
+
+def examples(answers: Mapping[str, Answers]) -> list[Example]:
+    """One example of each task that all variants answered.
 
     Args:
-        answers: the folder of answers of every variant that is to be shown.
+        answers: of every variant that is to be shown.
     """
-    return [_example(task, answers) for task in TASKS] if answers else []
+    shown = [task for task in TASKS if answers and all(task in each for each in answers.values())]
+    return [_example(task, answers) for task in shown]
 
 
-def _example(task: str, answers: Mapping[str, Path]) -> Example:
+def _example(task: str, answers: Mapping[str, Answers]) -> Example:
     sample, turn = next(questions("test", task, 1))
-    first = {name: next(iter(Records(folder, task))) for name, folder in answers.items()}
-    said = {name: (str(record.get("answer")) or NOTHING, float(record["score"])) for name, record in first.items()}
+    said = {name: each[task] for name, each in answers.items()}
     return Example(task, turn.question, turn.answer, sample.images[0] if sample.images else None, said)

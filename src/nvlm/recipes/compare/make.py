@@ -1,6 +1,7 @@
 """Make one model of a comparison: train it, let it answer, note what it is. Everything resumes."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ from nvlm.evaluation.answering import LanguageModel, LocalModel
 from nvlm.evaluation.nano_suite import NANO
 from nvlm.evaluation.records import Records
 from nvlm.evaluation.runner import Answerer, Job, run
-from nvlm.inference.load import load
+from nvlm.inference.load import load, quiet
 from nvlm.modeling.model import NVLMForConditionalGeneration
 from nvlm.planning.parameters import choose_learning, count_parameters
-from nvlm.recipes.compare.backbones import Backbones
+from nvlm.recipes.compare.backbones import Shared
 from nvlm.recipes.compare.evidence import Evidence
+from nvlm.recipes.compare.examples import first_answers
+from nvlm.recipes.compare.measure import machine
 from nvlm.recipes.compare.pools import TEXT_ONLY
 from nvlm.recipes.compare.report import write_whole
 from nvlm.recipes.compare.study import DONE, Planned
@@ -29,22 +32,26 @@ POINTS = 60
 """Of a training curve."""
 
 
-def make(planned: Planned, backbones: Backbones, questions: int) -> None:
+def make(planned: Planned, shared: Shared, questions: int) -> None:
     """Do whatever is left of one model.
 
     Raises:
         nvlm.training.loop.Interrupted: it was stopped, and saved.
     """
-    model, processor, phases = backbones.begin(planned.variant)
+    model, processor, phases = shared.begin(planned.variant)
     if not planned.trained:
         for phase in phases:
             train(phase.stage, model, phase.batches, phase.loss, planned.folder / phase.name, resume=True)
-        save(model, planned.folder / MODEL, processor)
+        with quiet(True):
+            save(model, planned.folder / MODEL, processor)
     written, processor = load(planned.folder / MODEL)
     answer(LocalModel(written, processor), tuple(NANO), questions, planned.folder / ANSWERS)
     choose_learning(written, phases[-1].stage.trainable)
     note = {
         "questions": questions,
+        "scores": scores_in(planned.folder / ANSWERS, questions),
+        "answers": first_answers(planned.folder / ANSWERS),
+        "machine": machine(),
         "parameters": {part: (count.total, count.learning) for part, count in count_parameters(written).items()},
         "gates": gates_of(written),
         "seconds": {phase.name: _seconds(planned.folder / phase.name) for phase in phases},
@@ -64,14 +71,18 @@ def answer_baseline(folder: Path, baseline: Path, questions: int) -> None:
     answer(LanguageModel(baseline), TEXT_ONLY, questions, folder)
 
 
-def scores_in(folder: Path, questions: int) -> dict[str, dict[str, float]]:
-    """The scores of the first so many questions by task, those of tasks that were answered."""
-    found: dict[str, dict[str, float]] = {}
-    for task in NANO:
-        if (folder / f"{task}.jsonl").exists():
-            records = [record for record in Records(folder, task) if record["index"] < questions]
-            found[task] = {record["id"]: record["score"] for record in records}
-    return found
+def scores_in(folder: Path, questions: int) -> dict[str, list[float]]:
+    """The scores of the first so many questions by task, in their order; those of tasks that were answered."""
+    return {
+        task: [record["score"] for record in Records(folder, task) if record["index"] < questions]
+        for task in NANO
+        if (folder / f"{task}.jsonl").exists()
+    }
+
+
+def by_question(scores: Mapping[str, Sequence[float]], questions: int) -> dict[str, dict[str, float]]:
+    """Scores by task and question, which goes by its number: every model is asked the same ones in the same order."""
+    return {task: {str(number): each for number, each in enumerate(row[:questions])} for task, row in scores.items()}
 
 
 def evidence_of(planned: Planned, questions: int) -> Evidence:
@@ -80,11 +91,13 @@ def evidence_of(planned: Planned, questions: int) -> Evidence:
     return Evidence(
         planned.name,
         planned.variant.seed,
-        scores_in(planned.folder / ANSWERS, questions),
+        by_question(note["scores"], questions),
         curves={stage: [(step, loss) for step, loss in points] for stage, points in note["curves"].items()},
         gates=[(layer, value) for layer, value in note["gates"]],
         seconds=note["seconds"],
         parameters={part: (total, learning) for part, (total, learning) in note["parameters"].items()},
+        answers={task: (text, score) for task, (text, score) in note["answers"].items()},
+        machine=note["machine"],
     )
 
 

@@ -1,5 +1,7 @@
 """Speed of several variants, measured in one process and in turns, so that a busy machine is busy for all of them."""
 
+import os
+import platform
 import sys
 import time
 from collections.abc import Mapping
@@ -56,7 +58,7 @@ def measure(
 
     Args:
         trainees: by variant; their models are trained on the way.
-        writers: finished models by variant.
+        writers: models that answer, by variant; they write a set number of tokens, so they need not be trained.
         memory: peak MiB by variant.
     """
     runs = {name: _Steps(trainee) for name, trainee in trainees.items()}
@@ -135,6 +137,12 @@ class _Clock(BaseStreamer):
 
     def end(self) -> None:
         """Nothing is held back."""
+
+
+def machine() -> str:
+    """What kind of machine this is."""
+    cores = f"{os.cpu_count()} CPU cores ({platform.machine()}, {torch.backends.cpu.get_cpu_capability()})"
+    return f"{cores}, {threads()}, Python {platform.python_version()}, torch {torch.__version__}"
 
 
 def threads() -> str:

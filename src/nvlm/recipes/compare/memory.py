@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-from nvlm.recipes.compare.backbones import open_backbones
+from nvlm.recipes.compare.backbones import open_backbones, share
 from nvlm.recipes.compare.measure import Trainee, step_seconds
-from nvlm.recipes.nano.stages import NanoRecipe
+from nvlm.recipes.compare.study import Study
 from nvlm.recipes.nano.variant import Variant
 
 STEPS = 2
@@ -20,7 +20,7 @@ STEPS = 2
 STATUS = Path("/proc/self/status")
 
 
-def peak_memory(recipe: NanoRecipe, backbones: Path, variant: Variant) -> float | None:
+def peak_memory(study: Study, variant: Variant) -> float | None:
     """MiB that a process has at most in memory while it trains a variant for three steps of its last stage.
 
     A fresh process: in one that trained other variants before, memory that was given back and kept for later would
@@ -29,13 +29,14 @@ def peak_memory(recipe: NanoRecipe, backbones: Path, variant: Variant) -> float 
     if not STATUS.exists():
         return None
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_train, recipe, backbones, variant, torch.get_num_threads()).result()
+        return pool.submit(_train, study, variant, torch.get_num_threads()).result()
 
 
-def _train(recipe: NanoRecipe, backbones: Path, variant: Variant, threads: int) -> float | None:
+def _train(study: Study, variant: Variant, threads: int) -> float | None:
     torch.set_num_threads(threads)
     with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
-        model, _, phases = open_backbones(recipe, backbones, say=print).begin(variant)
+        shared = share(study.recipe, open_backbones(study.backbones), study.features, say=print)
+        model, _, phases = shared.begin(variant)
         step_seconds(Trainee(model, phases[-1]), STEPS)
     return highest(STATUS.read_text(encoding="utf-8"))
 

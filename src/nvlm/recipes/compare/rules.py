@@ -31,13 +31,17 @@ SPEED = (
     "Medians over rounds in which the variants take turns, in one process on {threads}; brackets: order statistics "
     "that hold the true median in 95 % of samples. A step is forward, backward and update of an SFT batch on stored "
     "features; making the batch is counted apart. First token: from a picture of six tiles and a question, encoder "
-    "included. Memory: the highest resident set of a process of its own that does three such steps."
+    "included; models answer before training, which changes no time. Memory: the highest resident set of a process of "
+    "its own that does three such steps."
 )
 GATES = (
     "A gate at 0 closes cross-attention, ±1 opens it fully. The family's gates begin at tanh(0.5) = 0.46. Learning: in "
     "SFT."
 )
-CURVES = "A point is a mean over neighbouring steps. The loss is the stage's own: where alignment counts, it is in it."
+CURVES = (
+    "A line for each seed; a point is a mean over neighbouring steps. The loss is the stage's own: where alignment "
+    "counts, it is in it."
+)
 EXAMPLES = "The first question of each task, not chosen by its answers; lowest seed; below each answer its score."
 SEEDS = (
     "A seed decides new parts' first values, the order of pictures and the text-only questions of training. The "

@@ -1,12 +1,14 @@
-"""The speed and memory of a comparison's variants, measured once, when all of them are trained."""
+"""The speed and memory of a comparison's variants, measured once, when all of them are trained.
 
+No trained model is needed: what steps and answers of a set length take does not depend on weights.
+"""
+
+import copy
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from nvlm.inference.load import load
-from nvlm.recipes.compare.backbones import Backbones
-from nvlm.recipes.compare.make import MODEL
+from nvlm.recipes.compare.backbones import Shared
 from nvlm.recipes.compare.measure import ROUNDS, Trainee, measure, threads
 from nvlm.recipes.compare.memory import peak_memory
 from nvlm.recipes.compare.report import Speed, write_whole
@@ -25,18 +27,25 @@ def measured_speeds(study: Study) -> tuple[dict[str, Speed], str]:
     return {name: Speed(**held["speeds"][name]) for name in study.names if name in held["speeds"]}, held["threads"]
 
 
-def measure_speeds(study: Study, backbones: Backbones, say: Callable[[str], None], rounds: int = ROUNDS) -> None:
-    """Measure all variants anew where one is missing: only what was measured in turns can be compared."""
+def is_measured(study: Study) -> bool:
+    """Was every variant of the comparison measured, and with as many threads as there are now?"""
     held, with_threads = measured_speeds(study)
-    if set(held) == set(study.names) and with_threads == threads():
+    return set(held) == set(study.names) and with_threads == threads()
+
+
+def measure_speeds(study: Study, shared: Shared, say: Callable[[str], None], rounds: int = ROUNDS) -> None:
+    """Measure all variants anew where one is missing: only what was measured in turns can be compared."""
+    if is_measured(study):
         return
     say(f"measuring speed and memory of {len(study.names)} variants on {threads()}")
-    memory = {name: peak_memory(study.recipe, study.backbones, find_variant(name)) for name in study.names}
+    memory = {name: peak_memory(study, find_variant(name)) for name in study.names}
     trainees, writers = {}, {}
     for name in study.names:
-        model, _, phases = backbones.begin(find_variant(name))
+        model, processor, phases = shared.begin(find_variant(name))
+        writer = copy.deepcopy(model)
+        writer.eval()  # type: ignore[no-untyped-call]
+        writers[name] = writer, processor
         trainees[name] = Trainee(model, phases[-1])
-        writers[name] = load(study.folder / name / "seed-0" / MODEL)
     write_speeds(study.folder / SPEED, measure(trainees, writers, memory, rounds))
 
 

@@ -1,17 +1,19 @@
 """What a comparison consists of: which variants with which seeds, where each stands, and what is left to do."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nvlm.recipes.compare.backbones import what_counts
 from nvlm.recipes.compare.report import write_whole
 from nvlm.recipes.compare.variants import MAIN, find_variant
 from nvlm.recipes.nano.stages import NanoRecipe
 from nvlm.recipes.nano.variant import Variant
 from nvlm.training import checkpointing
 
-NOTE, DONE = "study.json", "run.json"
+NOTE, DONE, FEATURES = "study.json", "run.json", "features"
+"""What a comparison is; what one of its models showed. With these two files, and no other, it can go on elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,9 @@ class Study:
         seeds, ablation_seeds: how many, of D, X and H and of the others.
         questions: held-out ones of each task.
         backbones, folder: what it starts from, and where it goes.
+
+    Raises:
+        ValueError: the recipe changes what a comparison has no use for.
     """
 
     recipe: NanoRecipe
@@ -62,6 +67,14 @@ class Study:
     questions: int
     backbones: Path
     folder: Path
+
+    def __post_init__(self) -> None:
+        what_counts(self.recipe)
+
+    @property
+    def features(self) -> Path:
+        """Where the training pictures' features are kept."""
+        return self.folder / FEATURES
 
     def planned(self) -> list[Planned]:
         """Every model in the order in which they are made: seed after seed, so that what stops early is a whole."""
@@ -90,9 +103,7 @@ class Study:
         Raises:
             ValueError: it holds another comparison, or something else.
         """
-        # of the backbones counts what they are; how many questions are asked is no matter of training
-        recipe = replace(self.recipe, questions=0)
-        wanted: dict[str, Any] = json.loads(json.dumps({"recipe": asdict(recipe), "backbones": identity}))
+        wanted: dict[str, Any] = {"recipe": what_counts(self.recipe), "backbones": identity}
         note = self.folder / NOTE
         if note.exists():
             _check(json.loads(note.read_text(encoding="utf-8")), wanted, self.folder)
