@@ -11,7 +11,6 @@ from transformers import AutoModel, AutoModelForCausalLM
 from nvlm.recipes.nano.backbone_cards import TEXT_ONLY
 from nvlm.recipes.nano.backbones import ENCODER, LANGUAGE, differences, read_backbones
 from nvlm.recipes.nano.family import NanoRun
-from nvlm.recipes.nano.numbers import AMPLITUDE, PERIODS
 from tests.recipes.test_nano import tiny_recipe
 
 
@@ -57,23 +56,6 @@ def test_a_folder_without_finished_ones_is_refused(made: NanoRun, tmp_path: Path
     with pytest.raises(FileNotFoundError, match="no finished backbone"):
         read_backbones(tmp_path)
     assert differences(made.recipe, tmp_path) == ["vision", "naming", "language"]
-
-
-def test_numbers_begin_near_their_neighbours(made: NanoRun):
-    """The longest wave alone separates 9 from 90; together, no two numbers are alike."""
-    from nvlm.data.synthetic.tokenizer import SPACE
-    from nvlm.recipes.nano.language import build_language_model, build_processor
-
-    torch.manual_seed(0)
-    table = build_language_model().get_input_embeddings().weight.detach()
-    known = build_processor("D").tokenizer.get_vocab()
-    numbers = torch.stack([table[known[SPACE + str(number)]] for number in range(10, 100)])
-    apart = torch.cdist(numbers, numbers)
-    near = torch.tensor([apart[at, at + 1] for at in range(89)]).mean()
-    far = torch.tensor([apart[at, at + 35] for at in range(55)]).mean()
-    assert near < far - AMPLITUDE
-    assert apart[~torch.eye(90, dtype=torch.bool)].min() > AMPLITUDE
-    assert max(PERIODS) >= 2 * 99  # the longest does not come back within the numbers
 
 
 def test_a_run_with_a_recipe_of_its_own_makes_its_own(made: NanoRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -49,7 +49,7 @@ ENCODER = (
 )
 LANGUAGE = (
     "A Qwen2 of 4 layers and width 192 with a closed vocabulary, trained on text alone. It stands in for the language\n"
-    "model that the paper begins with, and is the baseline of text-only scores (decisions 0020 and 0035)."
+    "model that the paper begins with, and is the baseline of text-only scores (decision 0020)."
 )
 
 

@@ -16,7 +16,6 @@ from nvlm.data.synthetic.tokenizer import SLOT, TURN_END, build_tokenizer
 from nvlm.modeling.loss import predicting_rows, supervised_loss
 from nvlm.processing import NVLMImageProcessor, NVLMProcessor
 from nvlm.recipes.nano.heads import start_heads
-from nvlm.recipes.nano.numbers import start_numbers
 from nvlm.recipes.nano.sizes import LANGUAGE, MAX_TILES, TILE_SIZE, TOKENS_PER_VIEW
 from nvlm.recipes.nano.stages import RECALL_STEPS
 
@@ -56,7 +55,6 @@ def build_language_model() -> Qwen2ForCausalLM:
         )
     )
     start_heads(model)
-    start_numbers(model.get_input_embeddings(), tokenizer.get_vocab())  # type: ignore[arg-type]
     model.generation_config.eos_token_id = end
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model

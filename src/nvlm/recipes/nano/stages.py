@@ -15,7 +15,16 @@ VISION = Stage(
     matrix_lr=0.02,
     steady=0.5,
 )
-LANGUAGE = replace(VISION, name="language", steps=5200, batch=64, steady=0.4)
+LANGUAGE = replace(
+    VISION,
+    name="language",
+    steps=3200,
+    batch=64,
+    peak_lr=1.5e-3,
+    matrix_lr=0.01,
+    steady=0.2,
+    weight_decay=0.05,
+)
 RECALL_STEPS = 320
 """Steps at the start of the language stage that see little but recall: many answers that only content can find."""
 
