@@ -1,4 +1,7 @@
-"""`nvlm train`: run a recipe, on one CPU or on all processes that torchrun started; can be stopped and resumed."""
+"""`nvlm train`: run a recipe, on one CPU or on all processes that torchrun started; can be stopped and resumed.
+
+``--watch`` looks at a run instead.
+"""
 
 import argparse
 import os
@@ -20,6 +23,7 @@ examples:
   nvlm train smol --arch d --data sft=shards/sft/gsm8k
   nvlm train paper_34b --arch h --data pretrain=pretrain.yaml sft=sft.yaml --language Yi --vision InternViT
   torchrun --nproc-per-node 8 -m nvlm train paper_34b … --layout "FSDP 8" --precision bfloat16
+  nvlm train --watch runs/nano                     the curves of a run, in this terminal, while it goes on
 
 Ctrl-C and SIGTERM finish the step, save, and end with exit code 130 and 0; the same command with --resume goes on.
 """
@@ -31,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.epilog = EXAMPLE
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("recipe", metavar="RECIPE", help="nano, smol, paper_34b, paper_72b, or these with _released")
+    parser.add_argument(
+        "recipe", nargs="?", metavar="RECIPE", help="nano, smol, paper_34b, paper_72b, or the last two with _released"
+    )
     parser.add_argument(
         "--arch", choices=["d", "x", "h"], help="architecture; nano without it makes the backbones only"
     )
@@ -60,6 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="changes", help="change a value of the recipe"
     )
     parser.add_argument("--resume", action="store_true", help="go on with what was begun in the folder")
+    parser.add_argument(
+        "--watch", type=Path, metavar="RUN", help="train nothing, draw the curves of the run in this folder"
+    )
     _add_machine(parser.add_argument_group("how it uses the machine"))
 
 
@@ -81,13 +90,37 @@ def _add_machine(parser: argparse._ArgumentGroup) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train; 130 if Ctrl-C interrupted it, 0 if SIGTERM did (it has saved). Under torchrun, which takes any other code
-    for a failure, 0 in both cases.
+    """Train, or watch; 130 if Ctrl-C interrupted training, 0 if SIGTERM did (it has saved). Under torchrun, which takes
+    any other code for a failure, 0 in both cases.
 
     Raises:
         ValueError, FileNotFoundError, FileExistsError: recipe, data, backbones, folder and processes do not go
             together.
     """
+    if args.watch is not None:
+        return _watch(args)
+    if args.recipe is None:
+        raise ValueError("name a recipe, as in `nvlm train nano --arch d`, or a run to look at: --watch RUN")
+    return _train(args)
+
+
+def _watch(args: argparse.Namespace) -> int:
+    """Draw until Ctrl-C; once where nobody sees a terminal."""
+    from rich.console import Console
+
+    from nvlm.training.watch import watch
+
+    if args.recipe is not None:
+        raise ValueError(f"--watch looks at a run and trains nothing; leave out the recipe {args.recipe!r}")
+    console = Console(highlight=False)
+    try:
+        watch(args.watch, console, once=not console.is_terminal)
+    except KeyboardInterrupt:  # how one stops looking
+        return 0
+    return 0
+
+
+def _train(args: argparse.Namespace) -> int:
     import torch
 
     from nvlm.training.loop import Interrupted

@@ -22,6 +22,7 @@ def draw(folder: Path) -> Path | None:
         return None
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     panels = _panels(curves(rows(log_of(folder))))
     if not panels:
@@ -32,7 +33,8 @@ def draw(folder: Path) -> Path | None:
     for number, (title, members) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(lines, COLUMNS, number, title=title)
         for name, curve in members.items():
-            axes.plot(*zip(*curve, strict=True), linewidth=1, label=name or title)
+            axes.plot(*zip(*curve, strict=True), linewidth=1, label=name or "all")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
         if len(members) > 1:
             axes.legend(fontsize="x-small")
     beside = folder / f"{PICTURE}.part"

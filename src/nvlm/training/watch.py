@@ -12,48 +12,48 @@ from rich.text import Text
 from nvlm.training.curves import Curve, curves, log_of, rows
 
 LEVELS = " ▁▂▃▄▅▆▇█"
-HEIGHT = 5
+LOWEST, HIGHEST = 2, 6
+"""Lines of a curve: as many as the terminal has room for, between these."""
 MOST = 4
 """Curves that are shown, the first of `curves`."""
 
 
-def watch(folder: Path, *, once: bool = False, every: float = 2.0, console: Console | None = None) -> None:
+def watch(folder: Path, console: Console, *, once: bool = False, every: float = 2.0) -> None:
     """Draw loss, gradient norm and speed of the run in ``folder``, anew every so many seconds, until Ctrl-C.
 
     Args:
         folder: of a stage, or one above it: the stage that was written last is shown.
-        once: draw and return.
         console: where to.
+        once: draw and return.
 
     Raises:
         FileNotFoundError: there is no log in ``folder``.
     """
-    console = console or Console()
     if once:
         console.print(picture(folder, console.width))
         return
-    with Live(picture(folder, console.width), console=console, auto_refresh=False) as live:
+    with Live(console=console, auto_refresh=False) as live:
         while True:
+            live.update(picture(folder, console.width, _lines(console.height)), refresh=True)
             time.sleep(every)
-            live.update(picture(folder, console.width), refresh=True)
 
 
-def picture(folder: Path, width: int) -> RenderableType:
-    """The curves that are drawn, so many characters wide."""
+def picture(folder: Path, width: int, height: int = HIGHEST) -> RenderableType:
+    """The curves that are drawn, so many characters wide, and each so many lines high."""
     log = log_of(folder)
     drawn = curves(rows(log))
     if not drawn:
-        return Text(f"{log}: no step yet")
+        return _line(f"no step yet: {log}")
     step = max(curve[-1][0] for curve in drawn.values())
-    parts: list[RenderableType] = [Text(f"{log.parent}  step {step + 1}", style="bold")]
+    parts: list[RenderableType] = [_line(f"step {step + 1:,}  {log.parent}", "bold")]
     for title, curve in list(drawn.items())[:MOST]:
         values = [value for _, value in curve]
         told = f"{title}  {values[-1]:.4g} (from {values[0]:.4g}; {min(values):.4g} to {max(values):.4g})"
-        parts += [Text(told, style="cyan"), Text("\n".join(chart(curve, width - 1)))]
+        parts += [_line(told, "cyan"), Text("\n".join(chart(curve, width - 1, height)))]
     return Group(*parts)
 
 
-def chart(curve: Curve, width: int, height: int = HEIGHT) -> list[str]:
+def chart(curve: Curve, width: int, height: int) -> list[str]:
     """A curve as lines of blocks; every column is the mean of its share of the points.
 
     >>> chart([(0, 0.0), (1, 8.0), (2, 16.0)], width=3, height=2)
@@ -66,7 +66,17 @@ def chart(curve: Curve, width: int, height: int = HEIGHT) -> list[str]:
     return ["".join(LEVELS[min(8, max(0, each - 8 * line))] for each in heights) for line in reversed(range(height))]
 
 
+def _line(text: str, style: str = "") -> Text:
+    """Text that is cut, not wrapped, where the terminal is too narrow: the height stays the same."""
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
+
+
 def _columns(values: Sequence[float], width: int) -> list[float]:
     count = min(width, len(values))
     edges = [round(number * len(values) / count) for number in range(count + 1)]
     return [sum(values[first:last]) / (last - first) for first, last in pairwise(edges)]
+
+
+def _lines(height: int) -> int:
+    """Lines of a curve on a terminal of so many, with its title and the run's."""
+    return min(HIGHEST, max(LOWEST, (height - 2) // MOST - 1))
