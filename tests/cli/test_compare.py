@@ -62,6 +62,9 @@ def test_a_dry_run_promises_no_report(conducted, capsys: pytest.CaptureFixture[s
         (["--ablation-seeds", "-1"], "--ablation-seeds is -1"),
         (["--variants", "d,x-frozn"], "did you mean frozen"),
         (["--set", "sft.step=5"], "did you mean steps"),
+        (["--set", "pictures=0"], "pictures is 0; it must be at least 1"),
+        (["--set", "text_rows=24"], "text_rows is 24 of the 24 rows"),
+        (["--threads", "-1"], "--threads is -1; it must be at least 1"),
         (["--set", "vision.steps=5"], "no use for another vision"),
     ],
 )

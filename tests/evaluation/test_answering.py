@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from nvlm.evaluation.answering import LanguageModel, LocalModel, length
+from nvlm.evaluation.answering import LanguageModel, LocalModel, find_language_model, length
 from nvlm.evaluation.benchmark import Question
 from nvlm.evaluation.nano_suite import NANO
 from nvlm.evaluation.runner import Answer, Job
@@ -97,6 +97,11 @@ def test_a_baseline_cannot_see(language_folder):
 def test_a_prompt_that_does_not_fit_the_baseline_is_told(language_folder):
     with pytest.raises(ValueError, match=r"the answer 6, but only 512 fit"):
         LanguageModel(language_folder)([Question("a", ("word " * 600,), None)], COPY)
+
+
+def test_a_baseline_that_comes_with_the_package_goes_by_its_name(language_folder, monkeypatch):
+    monkeypatch.setattr("nvlm.evaluation.answering.MODELS", language_folder.parent)
+    assert find_language_model(language_folder.name) == language_folder
 
 
 def test_a_baseline_that_is_not_there_is_told(tmp_path):

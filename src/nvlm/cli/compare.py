@@ -70,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
     from nvlm.recipes.compare.conduct import conduct
     from nvlm.training.loop import Interrupted
 
+    if args.threads < 0:
+        raise ValueError(f"--threads is {args.threads}; it must be at least 1 (0 leaves the choice to torch)")
     study = study_of(args)
     if args.threads:
         torch.set_num_threads(args.threads)

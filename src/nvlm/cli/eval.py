@@ -16,7 +16,7 @@ examples:
   nvlm eval nano-d                                           the built-in suite, 500 questions of every task
   nvlm eval nano-h --limit 50 --split validation             fewer, of another split
   nvlm eval nano-h --suite chartqa,docvqa --data sets --out runs/eval/nano-h
-  nvlm eval nano-h --suite nano --baseline runs/nano/nano-lm
+  nvlm eval nano-h --suite nano --baseline nano-lm           text-only scores against the bare language model
   nvlm eval runs/mine --suite text --data sets --baseline models/my-lm
   nvlm eval http://localhost:8000/v1 --model-name peer --suite vision --data sets
   nvlm eval --list                                           every benchmark, and where to get it
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="keep every answer and the scores; the same command goes on from there"
     )
-    parser.add_argument("--baseline", metavar="LM", help="folder of a bare language model to compare text-only scores")
+    parser.add_argument("--baseline", metavar="LM", help="bare language model to compare text-only scores with")
     parser.add_argument("--model-name", metavar="NAME", help="what the server at the address calls the model")
     parser.add_argument(
         "--allow-unsandboxed",
@@ -94,7 +94,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _evaluate(args: argparse.Namespace, ranks: "Ranks") -> int:
-    from nvlm.evaluation.answering import LanguageModel, check_language_model
+    from nvlm.evaluation.answering import LanguageModel, find_language_model
     from nvlm.evaluation.session import BASELINE, claim, evaluate, summary, write_scores
     from nvlm.evaluation.suites import jobs
 
@@ -103,15 +103,14 @@ def _evaluate(args: argparse.Namespace, ranks: "Ranks") -> int:
     say: Callable[[str], None] = print if ranks.rank == 0 else lambda line: None
     for error in left_out:
         say(f"left out: {error}")
-    if args.baseline is not None:
-        check_language_model(Path(args.baseline))
+    bare = None if args.baseline is None else find_language_model(args.baseline)
     identity, answerer = _answerer(args, ranks)
     if args.out is not None and ranks.rank == 0:
         claim(args.out, _what(args, identity, planned))
-        if args.baseline is not None:
-            claim(args.out / BASELINE, _what(args, _identity(args.baseline), planned))
+        if bare is not None:
+            claim(args.out / BASELINE, _what(args, _identity(str(bare)), planned))
     ranks.wait()
-    baseline = None if args.baseline is None else lambda: LanguageModel(args.baseline, _device(ranks))
+    baseline = None if bare is None else lambda: LanguageModel(bare, _device(ranks))
     done = evaluate(planned, answerer, baseline=baseline, batch=args.batch, folder=args.out, ranks=ranks, say=say)
     for line in summary(done):
         say(line)

@@ -17,7 +17,7 @@ from nvlm.evaluation.benchmark import Benchmark, Question, to_messages
 from nvlm.evaluation.likelihood import likeliest
 from nvlm.evaluation.runner import Answer
 from nvlm.inference.ask import prepare, write
-from nvlm.inference.load import find_device, find_dtype, quiet
+from nvlm.inference.load import MODELS, find_device, find_dtype, quiet
 from nvlm.modeling import NVLMForConditionalGeneration
 from nvlm.processing import NVLMProcessor
 from nvlm.processing.chat import marked, render, special_pattern
@@ -67,7 +67,7 @@ class LanguageModel:
     """A causal language model without pictures, asked with the same chat template as a model of this package.
 
     Args:
-        folder: where it was saved with its tokenizer.
+        folder: where it was saved with its tokenizer; see `find_language_model`.
 
     Raises:
         FileNotFoundError: no such folder, or nothing in it that can be loaded.
@@ -75,14 +75,14 @@ class LanguageModel:
     """
 
     def __init__(self, folder: str | Path, device: str | torch.device | None = None) -> None:
-        check_language_model(Path(folder))
+        folder = find_language_model(folder)
         place = find_device(device)
         with quiet(not sys.stderr.isatty()):
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=find_dtype(None, place), use_safetensors=True, local_files_only=True
             )
         self.model = loaded.to(place).eval()
-        self.tokenizer = load_tokenizer(Path(folder))
+        self.tokenizer = load_tokenizer(folder)
         self._template = find_template(self.tokenizer)
         self._special = special_pattern(())
 
@@ -120,15 +120,17 @@ class LanguageModel:
             raise ValueError(f"the prompt has {prompt:,} tokens and the answer {answer:,}, but only {most:,} fit")
 
 
-def check_language_model(folder: Path) -> None:
-    """See that a folder holds something that can be a baseline, before any question is asked.
+def find_language_model(name: str | Path) -> Path:
+    """The folder of a saved language model: the name itself, or that of one that comes with the package.
 
     Raises:
         FileNotFoundError, ValueError: as `LanguageModel`.
     """
-    if not (folder / "config.json").is_file():
-        raise FileNotFoundError(f"{folder} is no folder with a saved language model (it holds no config.json)")
+    folder = next((each for each in (Path(name), MODELS / name) if (each / "config.json").is_file()), None)
+    if folder is None:
+        raise FileNotFoundError(f"{name} is no folder with a saved language model (it holds no config.json)")
     refuse_pickles(folder)
+    return folder
 
 
 def unpadded(inputs: Any) -> list[list[int]]:

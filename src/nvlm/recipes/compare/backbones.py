@@ -72,8 +72,15 @@ def what_counts(recipe: NanoRecipe) -> dict[str, Any]:
     """The part of a recipe that a comparison goes by, as JSON holds it.
 
     Raises:
-        ValueError: another part was changed.
+        ValueError: another part was changed, or no batch can be made by it.
     """
+    if recipe.pictures < 1:
+        raise ValueError(f"pictures is {recipe.pictures}; it must be at least 1")
+    if not 0 <= recipe.text_rows < recipe.sft.batch:
+        raise ValueError(
+            f"text_rows is {recipe.text_rows} of the {recipe.sft.batch} rows of a batch; it must be at least 0, "
+            "and leave rows for pictures"
+        )
     values, usual = asdict(recipe), asdict(NanoRecipe())
     odd = [name for name in values if name not in CHANGEABLE and values[name] != usual[name]]
     if odd:
