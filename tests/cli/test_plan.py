@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from nvlm.cli.main import main
+from nvlm.recipes.known import find_recipe
 
 SMALL = [
     *("paper_34b", "--stage", "sft", "--arch", "h", "--gpus", "16", "--gpu", "h100-80g"),
@@ -88,3 +89,9 @@ def test_a_kind_of_gpu_or_a_measurement_is_needed(capsys: pytest.CaptureFixture[
         plan("nano")
     assert stop.value.code == 2
     assert "one of the arguments --gpu --calibrate is required" in capsys.readouterr().err
+
+
+def test_a_recipe_that_adds_tokens_is_planned_with_them(capsys: pytest.CaptureFixture[str]):
+    assert plan("smol", "--arch", "d", "--stage", "pretrain", "--gpu", "h100-80g") == 0
+    assert rows(capsys.readouterr().out)["steps x batch"] == ["80 x 16"]
+    assert find_recipe("smol", "D").model.config().text_config.vocab_size == 49152 + 3 + 6 + 1  # slot, brackets, tags

@@ -48,9 +48,11 @@ def micro_batch(architecture: str, kind: str, lane: int, number: int) -> dict[st
     if kind == "features":
         views = len(batch.pop("pixel_values"))
         batch["image_features"] = torch.randn(views, 16, 16, generator=torch.Generator().manual_seed(seed))
+    accounting: dict[str, Any] = {kind: {"samples": 2, "tokens": tokens, "images": images}}
     if kind == "packed":
         batch = packed(words)
-    return batch | {"accounting": {kind: {"samples": 2, "tokens": tokens, "images": images}}}
+        accounting |= {"row_tokens": 64, "spans": [("packed", len(words[0]) - 1), ("more", len(words[1]) - 1)]}
+    return batch | {"accounting": accounting}
 
 
 def packed(samples: list[list[int]]) -> dict[str, Any]:
@@ -103,6 +105,17 @@ def losses(folder: Path) -> list[float]:
     rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == list(range(len(rows)))
     return [row["loss"] for row in rows]
+
+
+def told(folder: Path) -> dict[str, float]:
+    """All that a run's log says of its sources."""
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return {
+        f"{row['step']} {source} {name}": value
+        for row in rows
+        for source, about in row["sources"].items()
+        for name, value in about.items()
+    }
 
 
 def weights(model: NVLMForConditionalGeneration) -> dict[str, float]:

@@ -25,6 +25,7 @@ def compare(folder: Path, count: int, cases: dict[str, dict[str, Any]]) -> None:
         expected = lanes.losses(folder / "one" / name)
         assert len(expected) == lanes.STAGE.steps
         assert lanes.losses(folder / "several" / name) == pytest.approx(expected, rel=0, abs=TOLERANCE), name
+        assert lanes.told(folder / "several" / name) == pytest.approx(lanes.told(folder / "one" / name), rel=1e-5), name
         for found in several:
             assert found[name] == pytest.approx(one[name], rel=0, abs=TOLERANCE), name
 

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.epilog = EXAMPLE
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("recipe", metavar="RECIPE", help="paper_72b, paper_34b, either with _released, or nano")
+    parser.add_argument("recipe", metavar="RECIPE", help="paper_72b, paper_34b, either with _released, smol or nano")
     parser.add_argument(
         "--arch", choices=[*ARCHITECTURES, "all"], default="all", help="architecture (default: %(default)s)"
     )

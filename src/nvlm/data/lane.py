@@ -91,8 +91,8 @@ class PackedLane:
         """The next micro-batch: what `NVLMProcessor.encode_packed` gives, with ``accounting``.
 
         That is, per source, the samples, tokens, supervised tokens, images and tiles (views, thumbnails included) in
-        it, and the samples that were dropped (too long) and quarantined (broken) on the way to it; and ``row_tokens``,
-        the room of its rows.
+        it, and the samples that were dropped (too long) and quarantined (broken) on the way to it; then ``row_tokens``,
+        the room of its rows, and ``spans``, the source and the supervised tokens of its samples in their order.
 
         Raises:
             ValueError: too large a share of a source's samples is broken, or stored features are missing.
@@ -105,7 +105,7 @@ class PackedLane:
             if found.batch is not None:
                 room = len(found.batch["input_ids"]) * self._planner.budget.tokens
                 sources = {source: dict(own) for source, own in counts.items()}
-                return found.batch | {"accounting": sources | {"row_tokens": room}}
+                return found.batch | {"accounting": sources | {"row_tokens": room, "spans": found.spans}}
 
     def state_dict(self) -> dict[str, Any]:
         """Where the lane stands: numbers, texts and bytes in dicts and lists."""

@@ -26,11 +26,13 @@ class Made(NamedTuple):
     Attributes:
         batch: for the model; ``None`` if no sample of it could be used.
         counts: per source samples, tokens, supervised, images and tiles (views, thumbnails included) that are in it.
+        spans: source and supervised tokens of the samples in it, in their order.
         broken: samples whose pictures cannot be decoded, with the reason.
     """
 
     batch: dict[str, Any] | None
     counts: dict[str, Counter[str]]
+    spans: list[tuple[str, int]]
     broken: list[tuple[LaidOut, str]]
 
 
@@ -93,6 +95,7 @@ class FeatureViews:
 def make_batch(processor: NVLMProcessor, views: Views, rows: Sequence[Sequence[Placed]]) -> Made:
     """Build a micro-batch as `NVLMProcessor.encode_packed` gives it; what is broken stays out of it."""
     counts: dict[str, Counter[str]] = {}
+    spans: list[tuple[str, int]] = []
     broken: list[tuple[LaidOut, str]] = []
     kept: list[list[Row]] = []
     found: list[Any] = []
@@ -105,12 +108,14 @@ def make_batch(processor: NVLMProcessor, views: Views, rows: Sequence[Sequence[P
                 broken.append((sample, str(error)))
                 continue
             own.append(cut(sample.row, piece))
-            counts.setdefault(sample.raw.source, Counter()).update(_counts(sample, piece, own[-1]))
+            counted = _counts(sample, piece, own[-1])
+            counts.setdefault(sample.raw.source, Counter()).update(counted)
+            spans.append((sample.raw.source, counted["supervised"]))
         if own:
             kept.append(own)
     if not kept:
-        return Made(None, counts, broken)
-    return Made(views.put(processor, kept, found), counts, broken)
+        return Made(None, counts, spans, broken)
+    return Made(views.put(processor, kept, found), counts, spans, broken)
 
 
 def _counts(sample: LaidOut, piece: Piece, row: Row) -> dict[str, int]:

@@ -63,11 +63,14 @@ class Model:
     new_tokens: tuple[str, ...] = ()
 
     def config(self) -> NVLMConfig:
-        """The whole model's configuration."""
+        """The whole model's configuration, with rows for new tokens where the language model has none left."""
+        language: Any = self.language.config()
+        if self.image_token_id >= language.vocab_size:
+            language.vocab_size += len(self.new_tokens)
         return NVLMConfig(
             architecture=self.architecture,
             vision_config=self.vision.config(),
-            text_config=self.language.config(),
+            text_config=language,
             image_token_id=self.image_token_id,
             downsample=self.downsample,
             cross_attention_every=self.cross_attention_every,

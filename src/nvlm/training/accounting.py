@@ -1,7 +1,8 @@
 """What a step consisted of: numbers that lanes hand out beside their batches, added over lanes and ranks.
 
 A micro-batch may hold ``accounting``: for every source a dictionary of counts (``samples``, ``tokens``, ``supervised``,
-``images``, ``tiles``, ``dropped``, ``quarantined`` …), and numbers of the whole micro-batch (``row_tokens``).
+``images``, ``tiles``, ``dropped``, ``quarantined`` …), ``row_tokens``, the room of its rows, and ``spans``, whose
+tokens have a loss, sample by sample (see `nvlm.training.source_losses`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,12 +22,6 @@ def added(many: Iterable[Mapping[str, Any]]) -> Numbers:
             else:
                 total[name] = total.get(name, 0) + value
     return total
-
-
-def only_source(accounting: Mapping[str, Any]) -> str | None:
-    """The one source that all samples of a micro-batch are from; None where there are several."""
-    sources = [name for name, counts in accounting.items() if isinstance(counts, Mapping) and counts.get("samples", 1)]
-    return sources[0] if len(sources) == 1 else None
 
 
 def totals(accounting: Mapping[str, Any]) -> dict[str, float]:

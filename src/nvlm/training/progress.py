@@ -98,8 +98,8 @@ class Progress(StatusLine):
 def log_row(step: int, samples: int, row: Mapping[str, Any], engine: Engine) -> dict[str, Any]:
     """The row of a step in ``log.jsonl``: what `Run.step` gave, with the rates that follow from it.
 
-    ``tokens_per_second`` counts real tokens only, ``fill`` is their share of the places in the rows that went through
-    the model, ``mfu`` the share of the machine's peak, ``mfu_without_vision`` the same without the encoder's work.
+    ``tokens_per_second`` counts real tokens only, ``fill`` is their share of the room of the rows that went through the
+    model, ``mfu`` the share of the machine's peak, ``mfu_without_vision`` the same without the encoder's work.
     """
     told = {"step": step, "loss": row["loss"], "samples": samples, **row}
     totals: dict[str, float] = told.pop("totals", {})

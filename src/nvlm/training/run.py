@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 
 from nvlm.training import checkpointing, tensor_files
-from nvlm.training.accounting import added, only_source, totals
+from nvlm.training.accounting import added, totals
 from nvlm.training.checkpointing import Checkpoint
 from nvlm.training.engine import Engine
 from nvlm.training.freezing import freeze
@@ -20,6 +20,7 @@ from nvlm.training.optim import build_optimizers, set_rates
 from nvlm.training.ranks import Ranks
 from nvlm.training.saving import Saver
 from nvlm.training.sharding import computing_in, spread
+from nvlm.training.source_losses import heard, losses_by_source
 from nvlm.training.stages import Stage
 from nvlm.training.steps import Feed, Pass, agree, keep_company, on
 
@@ -81,7 +82,7 @@ class Run(Generic[Batch]):
             optimizer.zero_grad()
         row = {"loss": loss, "norm": norms.pop("all"), "norms": norms, "rate": self.stage.rate(step)}
         row |= {"supervised": supervised, "gates": gates(self.model, self.ranks)}
-        row |= self._consisted_of(passes, losses, supervised)
+        row |= self._consisted_of(passes)
         return row | {"seconds": time.perf_counter() - began, "waited": fetched - began}
 
     def _backward(self, passes: list[Pass[Batch]]) -> list[float]:
@@ -92,8 +93,12 @@ class Run(Generic[Batch]):
             torch.manual_seed(each.seed)
             if isinstance(self.model, FSDPModule):
                 self.model.set_requires_all_reduce(number + 1 == len(passes))
-            with computing_in(self.engine.precision, self.model):
-                loss = self._loss_of(on(self.ranks.device, each.batch))
+            batch = on(self.ranks.device, each.batch)
+            with computing_in(self.engine.precision, self.model), heard(self.model, bool(each.spans)) as logits:
+                loss = self._loss_of(batch)
+            if logits and not each.idle:
+                each.by_source = losses_by_source(logits, batch["labels"], each.spans)
+            logits.clear()
             if loss.requires_grad:  # text alone teaches a connector nothing
                 (loss * (0.0 if each.idle else scale)).backward()  # type: ignore[no-untyped-call]
             if not each.idle:
@@ -101,21 +106,19 @@ class Run(Generic[Batch]):
         values: list[float] = torch.stack(losses).double().tolist() if losses else []
         return values
 
-    def _consisted_of(self, passes: list[Pass[Batch]], losses: list[float], supervised: int) -> dict[str, Any]:
-        """What all ranks' lanes say about the step; the loss of a source from micro-batches that hold no other."""
+    def _consisted_of(self, passes: list[Pass[Batch]]) -> dict[str, Any]:
+        """What all ranks' lanes say about the step, and the loss of every source per token that has one."""
         mine = [each for each in passes if not each.idle]
         own = added(each.accounting for each in mine)
         own["row_tokens"] = sum(each.row_tokens for each in mine)
-        for each, loss in zip(mine, losses, strict=True):
-            source = only_source(each.accounting)
-            if source is not None and each.supervised:
-                alone = {"loss": loss * supervised, "of": each.supervised}
-                own = added([own, {source: {"alone": alone}}])
+        for each in mine:
+            known = {source: {"loss": float(loss), "of": of} for source, (loss, of) in each.by_source.items()}
+            own = added([own, {source: {"known": sums} for source, sums in known.items()}])
         every = added(self.ranks.gather(own))
         sources: dict[str, dict[str, Any]] = {name: value for name, value in every.items() if isinstance(value, dict)}
         for counts in sources.values():
-            if alone := counts.pop("alone", None):
-                counts["loss"] = alone["loss"] / alone["of"]
+            if (known := counts.pop("known", None)) and known["of"]:
+                counts["loss"] = known["loss"] / known["of"]
         return {"totals": totals(every), "sources": sources}
 
     def save(self, saver: Saver, steps: int, seconds: float) -> None:

@@ -15,6 +15,7 @@ from nvlm.training.accounting import Numbers
 from nvlm.training.lanes import Batch, Batches
 from nvlm.training.pictures import Shown, complete, shown
 from nvlm.training.ranks import Ranks
+from nvlm.training.source_losses import Spans
 
 COUNT = "num_items_in_batch"
 
@@ -27,8 +28,10 @@ class Pass(Generic[Batch]):
         batch: what the loss is computed from.
         seed: of everything random in the pass: it depends on step and lane, and not on the rank.
         supervised: tokens that have a loss; 0 where the batch does not show it.
-        row_tokens: places of its rows, padding included.
+        row_tokens: room of its rows, as its lane says or as they are.
         accounting: what came beside the batch.
+        spans: whose tokens have a loss, as far as its lane says.
+        by_source: by source, the sum of their losses and their number.
         idle: whether it only keeps the others company: its loss counts for nothing.
     """
 
@@ -37,6 +40,8 @@ class Pass(Generic[Batch]):
     supervised: int = 0
     row_tokens: int = 0
     accounting: Numbers = field(default_factory=dict)
+    spans: Spans = ()
+    by_source: dict[str, tuple[Tensor, int]] = field(default_factory=dict)
     idle: bool = False
 
 
@@ -96,11 +101,12 @@ def made(batch: Any, seed: int) -> Pass[Any]:
     if not isinstance(batch, Mapping):
         return Pass(batch, seed)
     own = dict(batch)
-    accounting = own.pop("accounting", {})
+    accounting = dict(own.pop("accounting", {}))
+    spans = [(str(source), int(count)) for source, count in accounting.pop("spans", ())]
     labels, ids = own.get("labels"), own.get("input_ids")
     supervised = int((labels[:, 1:] != IGNORED).sum()) if isinstance(labels, Tensor) and labels.ndim == 2 else 0
-    row_tokens = ids.numel() if isinstance(ids, Tensor) else 0
-    return Pass(own, seed, supervised, row_tokens, accounting)
+    row_tokens = accounting.pop("row_tokens", ids.numel() if isinstance(ids, Tensor) else 0)
+    return Pass(own, seed, supervised, row_tokens, accounting, spans)
 
 
 def agree(passes: list[Pass[Any]], ranks: Ranks) -> int:
