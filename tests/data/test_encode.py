@@ -53,13 +53,24 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def test_every_picture_is_encoded_once(folders, tmp_path):
     first = Encoding(tmp_path)
-    pictures, views = count_views(folders, first.cuts)
-    assert pictures == 12 + 24
+    pictures, views, missing = count_views(folders, first.cuts, first.writer)
+    assert pictures == 12 + 24 and missing == views
     spent = first.run(folders)
     assert first.writer.pictures > 24, "the first of two pictures is that of the folder with one, and not cut again"
     assert spent.views == first.given == first.writer.views < views
     again = Encoding(tmp_path)
+    assert count_views(folders, again.cuts, again.writer) == (pictures, views, 0)
     assert again.run(folders).views == again.given == 0
+
+
+def test_what_other_folders_have_stored_is_no_room_for_these(folders, tmp_path):
+    one, other = folders[:2]
+    stored = Encoding(tmp_path)
+    stored.run([one])
+    before = stored.writer.views
+    missing = count_views([other], stored.cuts, stored.writer).missing
+    stored.run([other])
+    assert missing == stored.writer.views - before > 0
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])

@@ -92,7 +92,9 @@ def test_stages_follow_each_other_and_the_model_answers(given, base, capsys):
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(given, base, capsys, monkeypatch):
     pytest.importorskip("megatron.energon")
     command = ["train", RECIPE, "--arch", "x", *given, "--stage", "pretrain", "--out"]
-    assert main([*command, str(base / "whole")]) == 0
+    often = ["--save-every", "0", "--keep", "3", "--save-behind"]
+    assert main([*command, str(base / "whole"), *often]) == 0
+    assert [path.name[-1] for path in checkpointing.steps(base / "whole" / "pretrain")] == ["2", "3", "4"]
     with monkeypatch.context() as patched:
         patched.setattr(conduct, "train", partial(loop.train, stop_after=2))
         assert main([*command, str(base / "halves")]) == 130
@@ -112,6 +114,10 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(given, base, capsy
         (["--layout", "FSDP 4"], "the layout FSDP 4 is for 4 processes, but 1 run"),
         (["--layout", "DP 4"], "'DP 4' in the layout 'DP 4' is none of FSDP N, TP N, HSDP N"),
         (["--set", "pretrain.length=3"], "samples can be used and fit into a row of"),
+        (["--set", "pretrain.too_long=cut"], "too_long is 'cut'; it must be 'drop' or 'split'"),
+        (["--set", "pretrain.stpes=3"], "the recipe has no 'pretrain.stpes': did you mean steps?"),
+        (["--keep", "0"], "kept is 0; it must be at least 1"),
+        (["--max-bad-share", "2"], "max_bad_share is 2.0; it is a share, between 0 and 1"),
         (["--set", "pretrain.lanes=100"], "there are 100 lanes, and each needs samples of its own"),
         (["--set", "model.language.values.hidden_size=24"], "has hidden_size 16, but the recipe is for 24; is it"),
         (["--set", "model.image_token_id=5000"], "image_token_id is 5000, but the tokenizer has 33"),
@@ -192,6 +198,8 @@ def test_a_package_that_is_not_there_is_named(monkeypatch):
 def test_what_is_for_other_recipes_is_refused_for_nano(capsys, tmp_path):
     assert main(["train", "nano", "--arch", "d", "--data", "x", "--out", str(tmp_path)]) == 2
     assert "nano makes its own backbones and pictures; --data is for the other recipes" in capsys.readouterr().err
+    assert main(["train", "nano", "--arch", "d", "--keep", "3", "--save-behind", "--out", str(tmp_path)]) == 2
+    assert "--keep, --save-behind is for the other recipes" in capsys.readouterr().err
     assert main(["train", "smol", "--out", str(tmp_path)]) == 2
     assert "choose one with --arch d, x or h" in capsys.readouterr().err
     assert main(["train", "smoll", "--arch", "d"]) == 2

@@ -63,19 +63,20 @@ def run(args: argparse.Namespace) -> int:
     from nvlm.data.encode import Cuts, count_views, encode_folders
     from nvlm.data.encode_costs import check_disk, read_seconds, report, sentences
     from nvlm.data.picture_features import FeatureWriter, features_key
+    from nvlm.data.stored import stored_fields
     from nvlm.modeling.vision import encode, grid_size
 
+    if not any(fields["pictures"] for folder in args.shards for fields in stored_fields(folder)):
+        raise ValueError(f"there are no pictures in {', '.join(map(str, args.shards))}; text needs no features")
     source = _source(args)
     cuts = Cuts(source.images, args.max_tiles or [source.images.max_tiles])
-    pictures, views = count_views(args.shards, cuts)
-    if not pictures:
-        raise ValueError(f"there are no pictures in {', '.join(map(str, args.shards))}; text needs no features")
     shape = (grid_size(source.encoder.config) ** 2, int(source.encoder.config.hidden_size))
     writer = FeatureWriter(args.out, features_key(source.encoder, source.layer, source.images), args.dtype, shape)
-    needed = max(0, views - writer.views) * writer.view_bytes
+    count = count_views(args.shards, cuts, writer)
+    needed = count.missing * writer.view_bytes
     print(
-        f"{pictures:,} pictures, {views:,} views of {writer.view_bytes:,} bytes; {writer.views:,} views are stored "
-        f"already; at most {needed / 1e9:,.2f} GB more in {args.out}",
+        f"{count.pictures:,} pictures, {count.views:,} views of {writer.view_bytes:,} bytes; {writer.views:,} views "
+        f"are stored already; at most {needed / 1e9:,.2f} GB more in {args.out}",
         flush=True,
     )
     if not args.force:
@@ -88,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
         return encode(encoder, pixels.to(device, encoder.dtype), source.layer).cpu()
 
     try:
-        spent = encode_folders(args.shards, cuts, features, writer, args.batch, views)
+        spent = encode_folders(args.shards, cuts, features, writer, args.batch, writer.views + count.missing)
     except KeyboardInterrupt:
         kept = f"{writer.pictures:,} pictures are kept, and the same command goes on"
         print(f"\nnvlm: interrupted; {kept}", file=sys.stderr)

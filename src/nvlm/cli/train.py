@@ -27,8 +27,12 @@ examples:
 
 Ctrl-C and SIGTERM finish the step, save, and end with exit code 130 and 0; the same command with --resume goes on.
 """
-OTHERS_ONLY = ("data", "language", "vision", "features", "layout", "precision", "gpu")
-"""Options that mean nothing to nano, which makes its own backbones and pictures."""
+OTHERS_ONLY = (
+    *("stage", "data", "language", "vision", "features"),
+    *("layout", "recompute", "precision", "workers", "save_every", "keep", "save_behind", "max_bad_share"),
+    *("gpu", "tensorboard"),
+)
+"""Options that mean nothing to nano, which makes its own backbones and pictures and sees to the rest itself."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +87,18 @@ def _add_machine(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (default: torch's own choice)")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads that read ahead (default: 2)")
     parser.add_argument(
-        "--save-every", type=float, default=300, metavar="S", help="seconds between saves (default: 300)"
+        "--save-every", type=float, default=300, metavar="S", help="seconds between checkpoints (default: 300)"
+    )
+    parser.add_argument("--keep", type=int, default=2, metavar="K", help="checkpoints that stay (default: 2)")
+    parser.add_argument(
+        "--save-behind", action="store_true", help="go on while a checkpoint is written, from a copy in main memory"
+    )
+    parser.add_argument(
+        "--max-bad-share",
+        type=float,
+        default=0.01,
+        metavar="S",
+        help="of a source's samples may be broken before training stops (default: 0.01)",
     )
     parser.add_argument("--gpu", metavar="KIND", help="h100-80g …: the log then names the share of its peak")
     parser.add_argument("--tensorboard", action="store_true", help="also write what TensorBoard reads")
@@ -141,8 +156,11 @@ def _nano(args: argparse.Namespace) -> int:
     from nvlm.recipes.overrides import changed
     from nvlm.training.ranks import processes
 
-    if given := [f"--{name}" for name in OTHERS_ONLY if getattr(args, name)]:
-        raise ValueError(f"nano makes its own backbones and pictures; {', '.join(given)} is for the other recipes")
+    usual = argparse.ArgumentParser()
+    add_arguments(usual)
+    if given := [name for name in OTHERS_ONLY if getattr(args, name) != usual.get_default(name)]:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise ValueError(f"nano makes its own backbones and pictures; {options} is for the other recipes")
     with processes():
         nano = NanoRun(changed(NanoRecipe(), args.config, args.changes), args.out or Path("runs/nano"))
         if args.arch is None:
@@ -188,6 +206,9 @@ def _machine(args: argparse.Namespace) -> "Machine":
         precision=args.precision or ("bfloat16" if torch.cuda.is_available() else "float32"),
         workers=args.workers,
         save_every=args.save_every,
+        keep=args.keep,
+        save_behind=args.save_behind,
+        max_bad_share=args.max_bad_share,
         peak=find_gpu(args.gpu).peak if args.gpu else 0.0,
         tensorboard=args.tensorboard,
     )

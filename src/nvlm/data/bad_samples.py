@@ -105,7 +105,7 @@ class BadSamples:
             raise ValueError(
                 f"{broken:,} of {seen:,} samples of {last.source} cannot be used, and a share of {self._max_share:.1%} "
                 f"is allowed, counted of at least {FEW:,}; the last: {last.where}{where} "
-                "(a larger max_bad_share allows more)"
+                "(--max-bad-share allows more)"
             )
 
 

@@ -46,18 +46,45 @@ class Cuts(NamedTuple):
         return grid.tiles + (1 if self.images.thumbnail and grid.tiles > 1 else 0)
 
 
-def count_views(folders: Sequence[Path], cuts: Cuts) -> tuple[int, int]:
-    """Pictures and views of all folders, from the sizes that stand in the shards; equal pictures count each time."""
-    pictures = views = 0
+class Count(NamedTuple):
+    """What there is to encode.
+
+    Attributes:
+        pictures, views: of all folders; equal pictures count each time.
+        missing: views that are not stored, at most.
+    """
+
+    pictures: int
+    views: int
+    missing: int
+
+
+def count_views(folders: Sequence[Path], cuts: Cuts, writer: FeatureWriter) -> Count:
+    """Count from the sizes that stand in the shards; pictures are read only where some features are stored already."""
+    pictures = views = missing = 0
+    seen: set[bytes] = set()
     for folder in folders:
         progress = Progress(f"counting {folder.name}", None)
-        for number, fields in enumerate(stored_fields(folder)):
+        samples = stored_samples(folder) if writer.pictures else ((fields, {}) for fields in stored_fields(folder))
+        for number, (fields, parts) in enumerate(samples):
             sizes = fields["pictures"]
-            grids = [grid for size in sizes for grid in cuts.grids(size["width"], size["height"], len(sizes))]
-            pictures, views = pictures + len(sizes), views + sum(map(cuts.views, grids))
+            for size in sizes:
+                grids = cuts.grids(size["width"], size["height"], len(sizes))
+                views += sum(map(cuts.views, grids))
+                new = _new(parts[size["part"]], grids, writer, seen) if writer.pictures else grids
+                missing += sum(map(cuts.views, new))
+            pictures += len(sizes)
             progress.update(number)
         progress.close()
-    return pictures, views
+    return Count(pictures, views, missing)
+
+
+def _new(data: bytes, grids: list[Grid], writer: FeatureWriter, seen: set[bytes]) -> list[Grid]:
+    """The grids of a picture that are neither stored nor counted yet."""
+    ids = {picture_id(data, grid): grid for grid in grids}
+    fresh = {id: grid for id, grid in ids.items() if id not in writer and id not in seen}
+    seen.update(fresh)
+    return list(fresh.values())
 
 
 def encode_folders(
@@ -67,7 +94,7 @@ def encode_folders(
 
     Args:
         batch: views that go through the encoder together.
-        total: views to expect at most, for the status line.
+        total: views to expect in the store in the end, at most, for the status line.
 
     Raises:
         OSError: the disk is full; what was stored before is whole.
@@ -90,7 +117,7 @@ def encode_folders(
 
 
 class _Line(StatusLine):
-    """How many views are stored, how fast, and how long the rest takes; equal pictures make it end early."""
+    """How many views are stored, how fast, and how long the rest takes; equal pictures may make it end early."""
 
     def __init__(self, total: int, start: int) -> None:
         super().__init__()

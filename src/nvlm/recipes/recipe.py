@@ -91,6 +91,8 @@ class ImageStage(Stage):
         rows: samples of full length that go through the model together on one GPU; packed, they are one row of
             ``rows * length`` tokens.
         row_views: views that such a row has room for.
+        too_long: what becomes of samples that no row has room for: "drop" leaves them out, "split" cuts text into
+            pieces that are trained one by one; pictures are never split. Both are counted in the log.
         lanes: streams of micro-batches, a multiple of every number of data-parallel ranks that a run may have; see
             `nvlm.training.lanes`.
         stored_features: pictures come as stored features of the frozen encoder.
@@ -104,6 +106,7 @@ class ImageStage(Stage):
     tags: Tags = DEFAULT_TAGS
     rows: int = 1
     row_views: int = 32
+    too_long: str = "drop"
     lanes: int = 8
     stored_features: bool = False
     tensor_parallel: int = 1

@@ -1,7 +1,7 @@
 """A recipe from its first stage to the finished model, on one process or on all that torchrun started."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from nvlm.recipes.running.backbones import GGUF, read_language
 from nvlm.recipes.running.blends import blend_of
 from nvlm.recipes.running.build import Built, Sources, build
 from nvlm.recipes.running.features import stored_features
-from nvlm.recipes.running.feeding import Feeding, feed
+from nvlm.recipes.running.feeding import Feeding, feed, loading_of
 from nvlm.recipes.running.finish import write_model
 from nvlm.recipes.running.flops import step_flops
 from nvlm.recipes.running.folder import BAD_SAMPLES, FEATURES, LANGUAGE, RunFolder, say_once
@@ -32,6 +32,9 @@ class Machine:
         precision: "float32", or "bfloat16" for forward and backward passes.
         workers: threads of a process that read ahead.
         save_every: seconds between checkpoints.
+        keep: checkpoints that stay.
+        save_behind: training goes on while a checkpoint is written.
+        max_bad_share: of a source's samples may be broken before training stops.
         peak: FLOP/s of one GPU, for the share of it that the log names; 0 leaves that out.
         tensorboard: also write what TensorBoard reads.
     """
@@ -40,6 +43,9 @@ class Machine:
     precision: str = "float32"
     workers: int = 2
     save_every: float = 300.0
+    keep: int = 2
+    save_behind: bool = False
+    max_bad_share: float = 0.01
     peak: float = 0.0
     tensorboard: bool = False
 
@@ -145,7 +151,8 @@ class _Run:
             place = self.inputs.features or self.folder.path / FEATURES
             features = stored_features(built, processor, blend, place)
         bad_samples = self.folder.stage(stage) / BAD_SAMPLES if self.ranks.counts else None
-        return feed(stage, blend, processor, workers=self.machine.workers, features=features, bad_samples=bad_samples)
+        loading = replace(loading_of(stage), workers=self.machine.workers, max_bad_share=self.machine.max_bad_share)
+        return feed(stage, blend, processor, loading, features=features, bad_samples=bad_samples)
 
     def _blend(self, name: StageName) -> Blend:
         return blend_of(self.folder.recipe.name, name, self.inputs.data[name], self.folder.path)
@@ -157,6 +164,8 @@ class _Run:
             layout=machine.layout,
             precision=machine.precision,
             accumulate=feeding.accumulate,
+            kept=machine.keep,
+            background=machine.save_behind,
             flops=flops,
             peak=machine.peak * self.ranks.size,
             tensorboard=machine.tensorboard,

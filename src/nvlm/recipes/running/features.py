@@ -14,6 +14,7 @@ from nvlm.modeling.vision import encode, grid_size
 from nvlm.processing import NVLMProcessor
 from nvlm.processing.budget import LADDER
 from nvlm.recipes.running.build import Built
+from nvlm.recipes.running.folder import say_once
 
 BATCH = 64
 """Views that go through the encoder together, or just more."""
@@ -41,8 +42,12 @@ def _encode(built: Built, processor: NVLMProcessor, folders: list[Path], writer:
     """Encode what is missing, with every limit of tiles that samples with several pictures may be lowered to."""
     most = processor.image_processor.max_tiles
     cuts = Cuts(processor.image_processor, [most, *(step for step in LADDER if step < most)])
-    _, views = count_views(folders, cuts)
-    check_disk(writer.folder, max(0, views - writer.views) * writer.view_bytes)
+    missing = count_views(folders, cuts, writer).missing
+    if not missing:
+        return
+    needed = missing * writer.view_bytes
+    say_once(True, f"storing features of {missing:,} views in {writer.folder}: at most {needed / 1e9:,.2f} GB")
+    check_disk(writer.folder, needed)
     device, layer = find_device(), built.model.config.vision_feature_layer
     encoder = built.model.vision_model.eval().to(device)
 
@@ -50,5 +55,5 @@ def _encode(built: Built, processor: NVLMProcessor, folders: list[Path], writer:
     def features(pixels: torch.Tensor) -> torch.Tensor:
         return encode(encoder, pixels.to(device, encoder.dtype), layer).cpu()
 
-    encode_folders(folders, cuts, features, writer, BATCH, views)
+    encode_folders(folders, cuts, features, writer, BATCH, writer.views + missing)
     encoder.cpu()

@@ -75,22 +75,21 @@ def feed(
     stage: ImageStage,
     blend: Blend,
     processor: NVLMProcessor,
+    loading: Loading,
     *,
-    workers: int,
     features: PictureFeatures | None = None,
     bad_samples: Path | None = None,
 ) -> Feeding:
     """The micro-batches of a stage, its steps as near to the recipe's batch as whole rows allow.
 
     Args:
-        workers: threads that read ahead.
+        loading: how the blend is read, see `loading_of`.
         features: in place of pixels.
         bad_samples: folder for the lists of samples that cannot be used.
 
     Raises:
         ValueError: folders are missing, no sample fits into a row, or none has a token with a loss.
     """
-    loading = loading_of(stage, workers)
     batches = BlendedBatches(blend, processor, loading, features=features, bad_samples=bad_samples)
     mean = measure(batches.shares, processor, loading)
     accumulate = max(1, round(stage.batch / (mean.per_row(loading) * stage.lanes)))
@@ -98,10 +97,14 @@ def feed(
     return Feeding(batches, accumulate, mean, mean.per_row(loading) * stage.lanes * accumulate, about)
 
 
-def loading_of(stage: ImageStage, workers: int) -> Loading:
+def loading_of(stage: ImageStage) -> Loading:
     """How a stage's blend is read: one row at a time, as long as the recipe's samples that go together."""
     return Loading(
-        tokens=stage.length * stage.rows, views=stage.row_views, lanes=stage.lanes, seed=stage.seed, workers=workers
+        tokens=stage.length * stage.rows,
+        views=stage.row_views,
+        lanes=stage.lanes,
+        too_long=stage.too_long,
+        seed=stage.seed,
     )
 
 
