@@ -111,6 +111,8 @@ def test_json_holds_every_number_and_verdict(report: Report, tmp_path: Path):
     assert d["curves"]["sft"]["0"][0] == [10, pytest.approx(2.8, abs=0.3)]
     assert d["cost"]["step"]["n"] == 12 and d["cost"]["memory"] == 901
     assert held["examples"][0]["answers"]["x"] == ["<7|8>", 0.0]
+    assert held["published"]["mark"] == "published, not measured here"
+    assert held["published"]["tables"]["7"]["rows"][0]["values"]["DocVQA"] == 92.6
     assert list(tmp_path.iterdir()) == [tmp_path / "compare.json"]
 
 

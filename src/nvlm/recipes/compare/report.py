@@ -8,11 +8,15 @@ from typing import Any
 
 from PIL import Image
 
+from nvlm.evaluation.published import MARK, published
 from nvlm.recipes.compare.evidence import Difference, Evidence, Quality, Scores, against_baseline, difference, quality
 from nvlm.recipes.compare.findings import Finding, Found, findings
 from nvlm.recipes.compare.pools import PICTURES, ROWS, TEXT_ONLY, TEXT_RICH
 from nvlm.recipes.compare.timing import Median, median_of
 from nvlm.recipes.compare.variants import base_of, in_order, title_of
+
+PUBLISHED = ("3", "7", "8")
+"""The paper's tables that stand beside as a whole."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +169,7 @@ def build_report(setting: Setting, measured: Measured, missing: Sequence[str] = 
 
 
 def write_json(report: Report, path: Path) -> None:
-    """Everything in the report but the pictures, complete or not at all."""
+    """Everything in the report but the pictures, and the paper's tables; complete or not at all."""
     held: dict[str, Any] = asdict(
         Report(report.setting, report.variants, report.baseline, report.findings, (), report.missing)
     )
@@ -175,6 +179,7 @@ def write_json(report: Report, path: Path) -> None:
         {"task": each.task, "question": each.question, "truth": each.truth, "answers": dict(each.answers)}
         for each in report.examples
     ]
+    held["published"] = {"mark": MARK, "tables": {number: asdict(published(number)) for number in PUBLISHED}}
     write_whole(path, json.dumps(held, indent=1, ensure_ascii=False) + "\n")
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from nvlm.evaluation.published import MARK, published
 from nvlm.recipes.compare import rules, wording
 from nvlm.recipes.compare.evidence import Quality
-from nvlm.recipes.compare.report import Report
+from nvlm.recipes.compare.report import PUBLISHED, Report
 
 NVLM = ("NVLM-D", "NVLM-X", "NVLM-H")
 NUMBERS = "numbers here"
@@ -39,7 +39,7 @@ def sections(report: Report) -> list[Section]:
         _training(report),
         _answers(report),
         _tasks(report),
-        *(_published(number) for number in ("3", "7", "8")),
+        *(_published(number) for number in PUBLISHED),
         _made(report),
     ]
     return [each for each in made if each.rows]
