@@ -40,6 +40,7 @@ def test_a_suite_runs_on_real_pictures_and_a_second_run_asks_nothing(tiny_folder
     assert evaluate(tiny_folder, "--suite", "vision,small", "--data", sets, "--limit", 2, "--out", out) == 0
     first = capsys.readouterr().out
     assert "left out: the val split of mmmu is not there" in first
+    assert "left out, as said above: mmmu, mathvista, ocrbench, ai2d, ai2d_no_mask, docvqa" in first
     for name in ("chartqa (test)", "coco (test)", "tabmwp (dev1k)", "sroie (train)", "nlvr (dev)"):
         assert name in first
     before = {path: path.read_bytes() for path in out.rglob("*.jsonl")}
@@ -56,6 +57,7 @@ def test_a_suite_runs_on_real_pictures_and_a_second_run_asks_nothing(tiny_folder
     ]
     scores = json.loads((out / "scores.json").read_text(encoding="utf-8"))
     assert set(scores["benchmarks"]) == {"chartqa", "coco", "nlvr", "sroie", "tabmwp"}
+    assert "MMMU/MMMU on the hub" in scores["left out"]["mmmu"]
 
 
 def test_a_model_stands_against_its_language_model(tiny_folder, language_folder, tmp_path, capsys):

@@ -101,7 +101,7 @@ def _evaluate(args: argparse.Namespace, ranks: "Ranks") -> int:
     planned, left_out = jobs(args.suite, args.split, args.data, args.limit, args.allow_unsandboxed)
     planned = _judged(planned, args)
     say: Callable[[str], None] = print if ranks.rank == 0 else lambda line: None
-    for error in left_out:
+    for error in left_out.values():
         say(f"left out: {error}")
     bare = None if args.baseline is None else find_language_model(args.baseline)
     identity, answerer = _answerer(args, ranks)
@@ -114,10 +114,12 @@ def _evaluate(args: argparse.Namespace, ranks: "Ranks") -> int:
     done = evaluate(planned, answerer, baseline=baseline, batch=args.batch, folder=args.out, ranks=ranks, say=say)
     for line in summary(done):
         say(line)
+    if left_out:
+        say(f"left out, as said above: {', '.join(left_out)}")
     if args.out is None:
         say("without --out the answers are not kept")
     elif ranks.rank == 0:
-        say(f"scores: {write_scores(done, args.out)}; answers: {args.out}/NAME.jsonl")
+        say(f"scores: {write_scores(done, args.out, left_out)}; answers: {args.out}/NAME.jsonl")
     return 0
 
 

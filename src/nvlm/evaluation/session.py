@@ -1,10 +1,11 @@
 """A whole evaluation: several benchmarks, one model, perhaps its baseline, and the folder that holds all of it."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from nvlm.evaluation.intervals import MARGIN, Change, change, mean_score
@@ -127,12 +128,15 @@ def _submit(outcome: Outcome, folder: Path) -> Path:
     return path
 
 
-def write_scores(evaluation: Evaluation, folder: Path) -> Path:
-    """Write ``scores.json``: every score with its interval, and where it comes from."""
+def write_scores(
+    evaluation: Evaluation, folder: Path, left_out: Mapping[str, Exception] = MappingProxyType({})
+) -> Path:
+    """Write ``scores.json``: every score with its interval, and where it comes from; what was left out, and why."""
     listed: dict[str, Any] = {
         "benchmarks": {name: _listed(outcome) for name, outcome in evaluation.outcomes.items()},
         "baseline": {name: _listed(outcome) for name, outcome in evaluation.baseline.items()},
         "changes": {name: asdict(each) for name, each in evaluation.changes.items()},
+        "left out": {name: str(error) for name, error in left_out.items()},
     }
     path = folder / SCORES
     path.write_text(json.dumps(listed, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,8 +81,8 @@ def jobs(
     data: Path | None = None,
     limit: int | None = None,
     unsandboxed: bool = False,
-) -> tuple[list[Job], list[Exception]]:
-    """What is to be asked, and why benchmarks of a suite are left out.
+) -> tuple[list[Job], dict[str, Exception]]:
+    """What is to be asked, and which benchmarks of a suite are left out, and why.
 
     Args:
         unsandboxed: programs that a model writes are run also where they cannot be kept from harm.
@@ -96,7 +96,7 @@ def jobs(
         raise ValueError(f"--data {data} is no folder")
     named, brought = choose(suite)
     planned: list[Job] = []
-    left_out: list[Exception] = []
+    left_out: dict[str, Exception] = {}
     for benchmark in [*named, *brought]:
         part = benchmark.check_split(split)
         try:
@@ -104,18 +104,18 @@ def jobs(
         except (MissingData, ValueError) as error:
             if benchmark in named:
                 raise
-            left_out.append(error)
+            left_out[benchmark.name] = error
     if not planned:
-        raise _nothing(left_out, brought)
+        raise _nothing(left_out)
     return planned, left_out
 
 
-def _nothing(left_out: Sequence[Exception], benchmarks: Sequence[Benchmark]) -> Exception:
+def _nothing(left_out: Mapping[str, Exception]) -> Exception:
     """Why not one benchmark of a suite can be asked: the first at length, the others by name."""
-    if len(left_out) == 1:
-        return left_out[0]
-    others = ", ".join(each.name for each in benchmarks[1:])
-    return MissingData(f"{left_out[0]}; nor are {others}: nvlm eval --list says what to get from where")
+    first, *others = left_out
+    if not others:
+        return left_out[first]
+    return MissingData(f"{left_out[first]}; nor are {', '.join(others)}: nvlm eval --list says what to get from where")
 
 
 def _job(
