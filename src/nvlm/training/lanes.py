@@ -56,6 +56,8 @@ class Batches(Protocol[Made]):
 class StepBatches(Generic[Batch]):
     """Batches that are a function of the step, as lanes: lane l takes the parts l, l + L … of every step.
 
+    All lanes stand at the same step, so a run may go on with another number of them.
+
     Args:
         batch_of: the batch of a step in one or several parts; the same for the same step.
         lanes: among how many lanes the parts are dealt.

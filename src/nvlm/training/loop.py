@@ -69,7 +69,7 @@ def train(
     """
     ranks = Ranks(engine.layout, next(model.parameters()).device)
     checkpoint = ranks.same(_begin(folder, stage, resume) if ranks.first else None)
-    lanes: Batches[Batch] = StepBatches(batches) if callable(batches) else batches
+    lanes: Batches[Batch] = StepBatches(batches, ranks.layout.ranks) if callable(batches) else batches
     run = Run(stage, model, lanes, loss_of or _own_loss(model), engine, ranks)
     if ranks.first:
         print(f"{stage.name}: {run.freezing}")

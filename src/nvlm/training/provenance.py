@@ -3,20 +3,29 @@
 import platform
 import subprocess
 from collections.abc import Mapping
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("torch", "transformers", "nvlm")
+PACKAGES = ("nvlm", "torch", "transformers", "tokenizers", "pillow", "numpy", "megatron-energon")
+"""What decides weights, samples or pixels; the last is an extra."""
 
 
 def provenance(given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What the caller says about the run (its recipe, say), and what can be found out here."""
     return {
         **(given or {}),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         "git": revision(),
     }
+
+
+def _version(package: str) -> str | None:
+    """A package's version; None where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def revision() -> str | None:

