@@ -30,7 +30,7 @@ def hurry(patch: pytest.MonkeyPatch) -> None:
     """Answers of one token, estimates from one step, and no processes for measuring memory."""
     short = {name: replace(benchmark, max_new_tokens=1) for name, benchmark in NANO.items()}
     patch.setattr(making, "NANO", short)
-    patch.setattr(measuring, "peak_memory", lambda study, variant: 100.0)
+    patch.setattr(measuring, "peak_memory", lambda shared, variant: 100.0)
     for name in ("STEPS", "ASKED", "LENGTH", "PICTURES"):
         patch.setattr(estimating, name, 1)
 
@@ -96,6 +96,8 @@ def test_it_goes_on_elsewhere_with_two_kinds_of_files(finished: Study, tmp_path:
         shutil.copy(kept, study.folder / kept.relative_to(finished.folder))
     plain, made = conducting.make, []
     monkeypatch.setattr(conducting, "make", lambda planned, *rest: made.append(planned.title) or plain(planned, *rest))
+    conduct(replace(study, names=("d", "x-low-res")), "nvlm compare nano", say=lambda line: None, rounds=1)
+    assert not study.features.exists()  # nothing is left to train, and speed takes its own few pictures
     conduct(replace(study, names=("d", "x-low-res", "h")), "nvlm compare nano", say=lambda line: None, rounds=1)
     assert made == ["h, seed 0"]
     here, there = (json.loads((each.folder / "compare.json").read_text()) for each in (study, finished))

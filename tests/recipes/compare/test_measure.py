@@ -11,10 +11,8 @@ from nvlm.recipes.compare.lengths import lengths_of
 from nvlm.recipes.compare.make import curve
 from nvlm.recipes.compare.measure import Trainee, measure, widest_question
 from nvlm.recipes.compare.memory import STATUS, highest, peak_memory
-from nvlm.recipes.compare.study import Study
 from nvlm.recipes.compare.variants import find_variant
 from nvlm.recipes.nano.language import build_processor
-from tests.recipes.compare.small import SMALL
 
 
 def test_variants_take_turns_forwards_and_backwards(ground: Shared, monkeypatch: pytest.MonkeyPatch):
@@ -72,11 +70,10 @@ def test_the_highest_resident_set_is_read():
 
 @pytest.mark.slow
 @pytest.mark.skipif(not STATUS.exists(), reason="only Linux tells")
-def test_memory_is_that_of_a_fresh_process(backbones: Path, tmp_path: Path):
+def test_memory_is_that_of_a_fresh_process(ground: Shared):
     ballast = bytearray(300 * 2**20)
-    study = Study(SMALL, ("d",), 1, 1, 1, backbones, tmp_path)
-    found = peak_memory(study, find_variant("d"))
+    found = peak_memory(ground, find_variant("d"))
     assert found is not None and 200 < found < 2000
-    again = peak_memory(study, find_variant("d"))
+    again = peak_memory(ground, find_variant("d"))
     assert again == pytest.approx(found, rel=0.1)
     assert len(ballast) > 0

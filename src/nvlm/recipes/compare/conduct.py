@@ -12,7 +12,7 @@ from nvlm.recipes.compare.markdown import render_markdown
 from nvlm.recipes.compare.measure import ROUNDS, machine
 from nvlm.recipes.compare.page import render_page
 from nvlm.recipes.compare.report import Measured, Report, Setting, build_report, write_json, write_whole
-from nvlm.recipes.compare.speeds import is_measured, measure_speeds, measured_speeds
+from nvlm.recipes.compare.speeds import measure_speeds, measured_speeds
 from nvlm.recipes.compare.study import Study
 from nvlm.recipes.compare.variants import MAIN, find_variant
 from nvlm.training.stages import Stage
@@ -42,14 +42,14 @@ def conduct(
     if dry_run:
         return None
     answer_baseline(study.folder / BASELINE, backbones.language_folder, study.questions)
-    if study.left() or not is_measured(study):
+    if left := study.left():
         shared = share(study.recipe, backbones, study.features, say)
-        for planned in study.left():
+        for planned in left:
             say(f"{planned.title}:")
             make(planned, shared, study.questions)
             write_report(study, command)
             say(f"finished {planned.title}; {remaining(study, paces)}")
-        measure_speeds(study, shared, say, rounds)
+    measure_speeds(study, backbones, say, rounds)
     return write_report(study, command)
 
 

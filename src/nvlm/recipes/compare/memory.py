@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-from nvlm.recipes.compare.backbones import open_backbones, share
+from nvlm.recipes.compare.backbones import Shared, open_backbones, share
 from nvlm.recipes.compare.measure import Trainee, step_seconds
-from nvlm.recipes.compare.study import Study
+from nvlm.recipes.nano.stages import NanoRecipe
 from nvlm.recipes.nano.variant import Variant
 
 STEPS = 2
@@ -20,7 +20,7 @@ STEPS = 2
 STATUS = Path("/proc/self/status")
 
 
-def peak_memory(study: Study, variant: Variant) -> float | None:
+def peak_memory(shared: Shared, variant: Variant) -> float | None:
     """MiB that a process has at most in memory while it trains a variant for three steps of its last stage.
 
     A fresh process: in one that trained other variants before, memory that was given back and kept for later would
@@ -28,14 +28,15 @@ def peak_memory(study: Study, variant: Variant) -> float | None:
     """
     if not STATUS.exists():
         return None
+    places = shared.backbones.folder, shared.store.folder
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_train, study, variant, torch.get_num_threads()).result()
+        return pool.submit(_train, shared.recipe, *places, variant, torch.get_num_threads()).result()
 
 
-def _train(study: Study, variant: Variant, threads: int) -> float | None:
+def _train(recipe: NanoRecipe, backbones: Path, features: Path, variant: Variant, threads: int) -> float | None:
     torch.set_num_threads(threads)
     with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
-        shared = share(study.recipe, open_backbones(study.backbones), study.features, say=print)
+        shared = share(recipe, open_backbones(backbones), features, say=print)
         model, _, phases = shared.begin(variant)
         step_seconds(Trainee(model, phases[-1]), STEPS)
     return highest(STATUS.read_text(encoding="utf-8"))
