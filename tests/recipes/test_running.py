@@ -137,6 +137,22 @@ def test_wrong_input_says_what_is_wrong(given, tmp_path, capsys, arguments, said
     assert said in printed and printed.count("nvlm:") == 1
 
 
+def test_what_is_missing_is_said_before_anything_is_read(given, base, tmp_path, capsys, monkeypatch):
+    """Of all stages, also of the last."""
+    monkeypatch.setattr(conduct, "build", None)
+    monkeypatch.setattr("nvlm.recipes.smol.data.PICTURES", {"pretrain": 4, "sft": 4})
+    command = ["train", RECIPE, "--arch", "d", *given[: given.index("--data")], "--out", str(tmp_path / "run")]
+    for data, said in (
+        (["--data", f"pretrain={base}/shards/sft/photos"], "stage sft has no data"),
+        (["--data", f"pretrain={base}/shards/sft/photos", "sft=nowhere"], "nowhere is missing"),
+        (["--stage", "sft", "--data", "nowhere"], "holds 0 of the 4 steps of pretrain"),
+    ):
+        assert main([*command, *data]) == 2
+        assert said in capsys.readouterr().err
+    assert main(["train", "smol", "--arch", "d", "--out", str(tmp_path / "smol")]) == 2
+    assert "smol mixes text into SFT, and none is named" in capsys.readouterr().err
+
+
 def test_lanes_have_to_be_shared_evenly(given, base):
     with pytest.raises(ValueError, match=r"has 2 lanes, which 3 data-parallel ranks cannot share: run a number"):
         conduct.check_lanes(tiny_recipe(base).sft, find_layout("FSDP 3"))

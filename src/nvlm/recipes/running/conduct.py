@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nvlm.data.blend import Blend
+from nvlm.data.blend import Blend, check_folders
 from nvlm.data.prompts import Stage as StageName
 from nvlm.inference.load import find_device, quiet
 from nvlm.planning.sharding import Layout
@@ -93,9 +93,13 @@ def conduct(
     with processes():
         ranks = Ranks(machine.layout)
         run = _Run(folder, inputs, machine, ranks)
-        for stage in recipe.stages:
-            if stage.name in stages:
-                run.train(stage, resume)
+        wanted = [stage for stage in recipe.stages if stage.name in stages and not run.done(stage)]
+        if wanted:  # what is missing is said before anything takes long
+            folder.check_before(wanted[0])
+        blends = [run.blend(stage) for stage in wanted]
+        run.read_sources()
+        for stage, blend in zip(wanted, blends, strict=True):
+            run.train(stage, blend, resume)
         first = ranks.first
     last = recipe.stages[-1]
     if last.name not in stages:
@@ -113,19 +117,34 @@ class _Run:
         if ranks.first:
             folder.begin()
         ranks.wait()
-        self.sources = self._readable()
+        self.sources = inputs.sources
 
-    def train(self, stage: ImageStage, resume: bool) -> None:
-        """One stage, unless it is done."""
+    def done(self, stage: ImageStage) -> bool:
+        """Whether a stage is complete."""
         folder, ranks = self.folder, self.ranks
-        if ranks.same(folder.finished(stage) if ranks.first else None):
+        done = bool(ranks.same(folder.finished(stage) if ranks.first else None))
+        if done:
             say_once(ranks.first, f"{stage.name} is complete: {stage.steps:,} steps in {folder.stage(stage)}")
-            return
-        check_lanes(stage, ranks.layout)
+        return done
+
+    def blend(self, stage: ImageStage) -> Blend:
+        """What a stage reads, all of it there; what the recipe brings itself is made."""
+        check_lanes(stage, self.ranks.layout)
+        name: Any = stage.name
+        if self.ranks.first:
+            self._blend(name)
+        self.ranks.wait()
+        blend = self._blend(name)
+        check_folders(blend)
+        return blend
+
+    def train(self, stage: ImageStage, blend: Blend, resume: bool) -> None:
+        """One stage."""
+        folder, ranks = self.folder, self.ranks
         built = build(folder.recipe, self.sources)
         for earlier in folder.before(stage):
             folder.load(earlier, built.model)
-        feeding = self._feed(stage, built)
+        feeding = self._feed(stage, blend, built)
         say_once(ranks.first, f"{stage.name}: {feeding}")
         train(
             stage,
@@ -139,12 +158,7 @@ class _Run:
             about={"recipe": asdict(folder.recipe), "sources": asdict(self.sources), "data": feeding.about},
         )
 
-    def _feed(self, stage: ImageStage, built: Built) -> Feeding:
-        name: Any = stage.name
-        if self.ranks.first:  # what the recipe brings itself is made once
-            self._blend(name)
-        self.ranks.wait()
-        blend = self._blend(name)
+    def _feed(self, stage: ImageStage, blend: Blend, built: Built) -> Feeding:
         processor = built.processor(stage)
         features = None
         if stage.stored_features or self.inputs.features is not None:
@@ -171,11 +185,11 @@ class _Run:
             tensorboard=machine.tensorboard,
         )
 
-    def _readable(self) -> Sources:
-        """The sources, with a language model from a GGUF file as a folder: it is read for every stage."""
+    def read_sources(self) -> None:
+        """Make a language model from a GGUF file a folder: it is read for every stage."""
         backbone, given = self.folder.recipe.model.language, self.inputs.sources
         if not (given.language or backbone.weights).endswith(GGUF):
-            return given
+            return
         place = self.folder.path / LANGUAGE
         if self.ranks.first and not place.exists():
             language = read_language(backbone, given.language)
@@ -185,7 +199,7 @@ class _Run:
             language.tokenizer.save_pretrained(beside)
             beside.rename(place)
         self.ranks.wait()
-        return Sources(given.vision, str(place))
+        self.sources = Sources(given.vision, str(place))
 
 
 def check_lanes(stage: ImageStage, layout: Layout) -> None:

@@ -80,6 +80,19 @@ class RunFolder:
         Raises:
             ValueError: the stage is not finished.
         """
+        freeze(model, stage.trainable)
+        checkpointing.restore(self._last(stage), model, {})
+
+    def check_before(self, stage: ImageStage) -> None:
+        """Make sure that a stage can begin.
+
+        Raises:
+            ValueError: one before it is not finished.
+        """
+        for earlier in self.before(stage):
+            self._last(earlier)
+
+    def _last(self, stage: ImageStage) -> checkpointing.Checkpoint:
         checkpoint = checkpointing.latest(self.stage(stage))
         if checkpoint is None or checkpoint.step < stage.steps:
             done = 0 if checkpoint is None else checkpoint.step
@@ -87,8 +100,7 @@ class RunFolder:
                 f"{self.stage(stage)} holds {done:,} of the {stage.steps:,} steps of {stage.name}, which the next "
                 f"stage begins with; run --stage {stage.name} (or all) first"
             )
-        freeze(model, stage.trainable)
-        checkpointing.restore(checkpoint, model, {})
+        return checkpoint
 
 
 def _differing(one: Mapping[str, Any], other: Mapping[str, Any], above: str = "") -> Iterator[str]:
