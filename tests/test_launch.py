@@ -30,6 +30,16 @@ def shown(path: Path) -> list[str]:
     return words[words.index("paper_34b") :]
 
 
+def test_what_the_document_starts_is_understood():
+    page = (ROOT / "docs" / "training.md").read_text().replace("\\\n", " ")
+    found = re.findall(r"(?:launch/run\.sh|launch/slurm\.sbatch|-m nvlm train) ((?:nano|paper)[^`\n]*)", page)
+    assert len(found) >= 5
+    for words in found:
+        args = build_parser(["train"]).parse_args(["train", *shlex.split(words)])
+        assert args.layout is None or find_layout(args.layout)
+    assert all(f"launch/{name}" in page for name in (*SCRIPTS, "kubernetes.yaml"))
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_scripts_are_bash_and_their_examples_are_understood(name):
     subprocess.run(["bash", "-n", LAUNCH / name], check=True)
