@@ -242,6 +242,13 @@ def test_a_prompt_that_does_not_fit_is_an_error(how: str) -> None:
     assert made_by.encode([[user(picture(3, 2), "What?")]], max_tiles=1, **options)["input_ids"].shape == (1, 39)
 
 
+def test_a_text_that_does_not_fit_says_nothing_of_pictures() -> None:
+    with pytest.raises(
+        ValueError, match=r"the row has \d+ tokens, but only 20 fit into the context; use a shorter text$"
+    ):
+        processor("D", max_length=20).encode([[user("What? " * 30)]])
+
+
 def test_several_images_share_the_context_and_say_so(caplog: pytest.LogCaptureFixture) -> None:
     note_lowered.cache_clear()
     made_by = processor("D", tokens_per_view=20, max_tiles=12, max_length=300)

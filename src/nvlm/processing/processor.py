@@ -419,9 +419,11 @@ class NVLMProcessor(ProcessorMixin):
     def _check_length(self, row: Row, limit: int) -> None:
         if len(row) > limit:
             slots = int((row.slot_view >= 0).sum())
+            pictured = f", {slots:,} of them slots for its pictures" if slots else ""
+            fewer = "fewer tiles (max_tiles), fewer images or " if slots else ""
             raise ValueError(
-                f"the row has {len(row):,} tokens, {slots:,} of them slots for its pictures, but only "
-                f"{limit:,} fit into the context; use fewer tiles (max_tiles), fewer images or a shorter text"
+                f"the row has {len(row):,} tokens{pictured}, but only {limit:,} fit into the context; use {fewer}a "
+                "shorter text"
             )
 
 

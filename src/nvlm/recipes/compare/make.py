@@ -11,7 +11,7 @@ from nvlm.evaluation.answering import LanguageModel, LocalModel
 from nvlm.evaluation.nano_suite import NANO
 from nvlm.evaluation.records import Records
 from nvlm.evaluation.runner import Answerer, Job, run
-from nvlm.inference.load import load, quiet
+from nvlm.inference.load import load
 from nvlm.modeling.model import NVLMForConditionalGeneration
 from nvlm.planning.parameters import choose_learning, count_parameters
 from nvlm.recipes.compare.backbones import Shared
@@ -42,8 +42,7 @@ def make(planned: Planned, shared: Shared, questions: int) -> None:
     if not planned.trained:
         for phase in phases:
             train(phase.stage, model, phase.batches, phase.loss, planned.folder / phase.name, resume=True)
-        with quiet(True):
-            save(model, planned.folder / MODEL, processor)
+        save(model, planned.folder / MODEL, processor)
     written, processor = load(planned.folder / MODEL)
     answer(LocalModel(written, processor), tuple(NANO), questions, planned.folder / ANSWERS)
     choose_learning(written, phases[-1].stage.trainable)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from transformers import InternVLVisionModel, PreTrainedModel, Qwen2ForCausalLM
 
+from nvlm.inference.load import quiet
 from nvlm.modeling.config import NVLMConfig
 from nvlm.modeling.model import NVLMForConditionalGeneration
 from nvlm.processing import NVLMProcessor
@@ -67,7 +68,8 @@ def save(model: PreTrainedModel, folder: Path, *others: object) -> None:
     """Write a model (bf16 on disk) and what belongs to it into ``folder``, complete or not at all."""
     beside = folder.with_name(folder.name + ".part")
     shutil.rmtree(beside, ignore_errors=True)
-    copy.deepcopy(model).to(torch.bfloat16).save_pretrained(beside)  # type: ignore[arg-type]
+    with quiet(True):
+        copy.deepcopy(model).to(torch.bfloat16).save_pretrained(beside)  # type: ignore[arg-type]
     for other in others:
         other.save_pretrained(beside)  # type: ignore[attr-defined]
     shutil.rmtree(folder, ignore_errors=True)
