@@ -328,7 +328,7 @@ def test_bad_calls() -> None:
         made_by(text="a", padding_side="top")
     with pytest.raises(ValueError, match="max_tiles is 0, but an image has at least 1 tile"):
         made_by(text="<image>", images=picture(), max_tiles=0)
-    with pytest.raises(ValueError, match=r"the row has 1 tokens, .* but only 0 fit"):
+    with pytest.raises(ValueError, match=r"the row has 1 tokens, but only 0 fit"):
         made_by(text="a", max_length=0)
     with pytest.raises(ValueError, match="a supervised row holds its answers"):
         made_by.layout(MIXED[1], add_generation_prompt=True)
