@@ -1,6 +1,8 @@
 """A recipe from the command line to a model that answers, on tiny backbones and tiny shards."""
 
 import json
+import os
+import socket
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file
 
 import nvlm
@@ -22,6 +25,7 @@ from nvlm.recipes.running.folder import RunFolder
 from nvlm.recipes.running.layout import find_layout
 from nvlm.training import checkpointing, loop
 from tests.recipes.tiny_run import RECIPE, make_all
+from tests.training.together import together
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +112,38 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(given, base, capsy
     assert "already holds a run of pretrain; continue it with --resume" in capsys.readouterr().err
     assert main([*command, str(base / "halves"), "--resume"]) == 0
     assert losses(base / "halves" / "pretrain") == losses(base / "whole" / "pretrain")
+
+
+def as_torchrun_starts_it(port: int, words: list[str]) -> int:
+    """The command, which joins the other processes and leaves them by itself."""
+    os.environ |= {"RANK": str(dist.get_rank()), "WORLD_SIZE": str(dist.get_world_size())}
+    os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
+    dist.destroy_process_group()
+    return main(words)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        return int(found.getsockname()[1])
+
+
+def test_processes_that_share_the_model_read_their_part_of_it_and_train_as_one(given, base, tmp_path):
+    pytest.importorskip("megatron.energon")
+    command = ["train", RECIPE, "--arch", "h", *given, "--out"]
+    folder = tmp_path / "two"
+    words = [*command, str(folder), "--layout", "FSDP 2"]
+    assert together(2, as_torchrun_starts_it, tmp_path, free_port(), words) == [0, 0]
+    assert main([*command, str(tmp_path / "one")]) == 0
+    for stage in ("pretrain", "sft"):
+        assert losses(folder / stage) == pytest.approx(
+            losses(tmp_path / "one" / stage), rel=0, abs=1e-4
+        )  # measured 1e-6
+    about = json.loads((folder / "start" / "made_of.json").read_text())
+    assert about["model"]["architecture"] == "H" and about["encoder"]
+    ours, theirs = (load_file(path / "model" / "model.safetensors") for path in (folder, tmp_path / "one"))
+    for name in theirs:
+        torch.testing.assert_close(ours[name].float(), theirs[name].float(), rtol=0.02, atol=0.02)
 
 
 @pytest.mark.parametrize(

@@ -140,28 +140,50 @@ def test_what_cannot_be_spread_is_refused_with_both_numbers(tmp_path):
         assert found["nothing"].startswith("a rank has no micro-batch in a step where another has 1")
 
 
-def in_smaller_type(folder: Path) -> list[str]:
-    """The loss with bf16 passes; the types of what is kept."""
-    model = lanes.tiny("H").float()
-    engine = Engine(layout=Layout(fsdp=2), precision="bfloat16")
-    train(replace(lanes.STAGE, steps=2), model, lanes.Lanes("H", lanes.SHOWN), None, folder, engine=engine)
-    return sorted({str(parameter.dtype) for parameter in model.parameters()})
+PRETRAIN = replace(lanes.STAGE, steps=2, trainable=("connector.*", "language_model.*.cross_attention.*"))
 
 
-def test_bf16_passes_keep_weights_and_come_near(tmp_path):
-    kinds = together(2, in_smaller_type, tmp_path, tmp_path / "sharded")
-    assert kinds == [["torch.float32"]] * 2
+def in_precision(folder: Path, precision: str, layout: Layout | None, stage: Any) -> list[str]:
+    """The loss with passes in a precision; the types of what learns and of what is frozen."""
     model = lanes.tiny("H").float()
-    for precision in ("float32", "bfloat16"):
-        batches = lanes.Lanes("H", lanes.SHOWN)
-        engine = Engine(precision=precision)
-        train(replace(lanes.STAGE, steps=2), model, batches, None, tmp_path / precision, engine=engine)
-        model = lanes.tiny("H").float()
+    engine = Engine(layout=layout, precision=precision)
+    train(stage, model, lanes.Lanes("H", lanes.SHOWN), None, folder, engine=engine)
+    return sorted({f"{each.requires_grad} {each.dtype}" for each in model.parameters()})
+
+
+@pytest.mark.parametrize("stage", [PRETRAIN, replace(lanes.STAGE, steps=2)], ids=["pretrain", "sft"])
+def test_bf16_passes_keep_what_learns_and_come_near(tmp_path, stage):
+    """Layers with frozen weights in bf16 and learning ones in float32 are sharded as one."""
+    mixed = ["False torch.bfloat16", "True torch.float32"]
+    sharded = together(2, in_precision, tmp_path, tmp_path / "sharded", "bfloat16", Layout(fsdp=2), stage)
+    assert sharded == [mixed] * 2
+    assert in_precision(tmp_path / "bfloat16", "bfloat16", None, stage) == mixed
+    in_precision(tmp_path / "float32", "float32", None, stage)
     expected = lanes.losses(tmp_path / "float32")
     for folder in ("sharded", "bfloat16"):
         found = lanes.losses(tmp_path / folder)
         assert found != expected
         assert found == pytest.approx(expected, abs=0.05)  # bf16 has 3 digits; measured 0.01
+
+
+def loaded_in_bf16(folder: Path) -> list[str]:
+    """As `in_precision`, of a model of which every process read its own part."""
+    config, layout = NVLMConfig.from_pretrained(folder / "model"), Layout(fsdp=2)
+    spreading = loading(config, layout, "bfloat16")
+    model = NVLMForConditionalGeneration.from_pretrained(
+        folder / "model", dtype=torch.float32, distributed_config=spreading
+    )
+    engine = Engine(layout=layout, precision="bfloat16")
+    train(PRETRAIN, model, lanes.Lanes("H", lanes.SHOWN), None, folder / "loaded", engine=engine)
+    return sorted({f"{each.requires_grad} {each.dtype}" for each in model.parameters()})
+
+
+def test_what_is_frozen_is_stored_in_bf16_also_where_every_process_read_its_part(tmp_path):
+    lanes.tiny("H").float().save_pretrained(tmp_path / "model")
+    mixed = ["False torch.bfloat16", "True torch.float32"]
+    assert together(2, loaded_in_bf16, tmp_path, tmp_path) == [mixed] * 2
+    together(2, in_precision, tmp_path, tmp_path / "sharded", "bfloat16", Layout(fsdp=2), PRETRAIN)
+    assert lanes.losses(tmp_path / "loaded") == pytest.approx(lanes.losses(tmp_path / "sharded"), abs=0.01)
 
 
 def test_recomputed_blocks_keep_their_input_only_and_are_put_back():

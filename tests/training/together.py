@@ -94,7 +94,7 @@ def _one(rank: int, count: int, group: Path, function: Callable[..., Any], argum
             )
         found = function(*arguments)
         Path(f"{group}.{rank}.json").write_text(json.dumps(found))
-        if count > 1:
+        if dist.is_initialized():
             dist.destroy_process_group()
     except BaseException:
         Path(f"{group}.{rank}.failed").write_text(f"process {rank}:\n{traceback.format_exc()}")

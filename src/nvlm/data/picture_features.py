@@ -43,11 +43,17 @@ def encoder_hash(encoder: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def features_key(encoder: nn.Module, layer: int, images: NVLMImageProcessor) -> dict[str, Any]:
-    """What the features of an encoder's layer depend on, but for how they are written."""
+def features_key(encoder: str, layer: int, images: NVLMImageProcessor) -> dict[str, Any]:
+    """What the features of an encoder's layer depend on, but for how they are written.
+
+    Args:
+        encoder: its hash, see `encoder_hash`.
+        layer: that is read.
+        images: settings of views.
+    """
     return {
         "preprocessing": PREPROCESSING,
-        "encoder": encoder_hash(encoder),
+        "encoder": encoder,
         "layer": layer,
         "tile_size": images.tile_size,
         "thumbnail": images.thumbnail,

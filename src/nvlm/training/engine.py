@@ -16,8 +16,8 @@ class Engine:
 
     Attributes:
         layout: how the processes share the model, as ``nvlm plan`` names it; None makes each a replica of its own.
-        precision: "float32", or "bfloat16" for forward and backward passes; weights, sums of gradients and optimisers
-            stay as the model came.
+        precision: "float32", or "bfloat16" for forward and backward passes and for what is frozen; what learns, sums of
+            gradients and optimisers stay as the model came.
         accumulate: micro-batches that every lane gives to a step.
         kept: checkpoints that stay.
         background: go on while a checkpoint is written; a second copy of what is saved stands in main memory meanwhile.

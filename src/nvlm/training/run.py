@@ -19,7 +19,7 @@ from nvlm.training.lanes import Batch, Batches, StepBatches
 from nvlm.training.optim import build_optimizers, set_rates
 from nvlm.training.ranks import Ranks
 from nvlm.training.saving import Saver
-from nvlm.training.sharding import computing_in, spread
+from nvlm.training.sharding import computing_in, shrink_frozen, spread
 from nvlm.training.source_losses import heard, losses_by_source
 from nvlm.training.stages import Stage
 from nvlm.training.steps import Feed, Pass, agree, keep_company, on
@@ -46,6 +46,7 @@ class Run(Generic[Batch]):
         torch.manual_seed(stage.seed)
         model.train()
         self.freezing = freeze(model, stage.trainable)
+        shrink_frozen(model, engine.precision)
         spread(model, ranks, engine.precision)
         self._sharded = isinstance(model, FSDPModule)
         self.optimizers = build_optimizers(model, stage)
@@ -154,7 +155,8 @@ class Run(Generic[Batch]):
         """Evaluate without touching the run: modes and the random generator are put back."""
         state = torch.get_rng_state()
         self.model.eval()
-        with torch.no_grad() if self._sharded else torch.inference_mode():
+        inference = torch.no_grad() if self._sharded else torch.inference_mode()
+        with inference, computing_in(self.engine.precision, self.model):
             scores = evaluate()
         self.model.train()
         freeze(self.model, self.stage.trainable)

@@ -27,7 +27,7 @@ from nvlm.planning.sharding import Layout
 from nvlm.training.ranks import FSDP, REPLICAS, TENSOR, Ranks
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-"""What a forward pass computes in. Weights, optimisers and sums of gradients keep the model's own type."""
+"""What a forward pass computes in. What learns, optimisers and sums of gradients keep the model's own type."""
 
 
 def spread(model: nn.Module, ranks: Ranks, precision: str = "float32") -> None:
@@ -49,6 +49,15 @@ def spread(model: nn.Module, ranks: Ranks, precision: str = "float32") -> None:
         check_sharded(model)
     if layout.fsdp > 1 or isinstance(model, FSDPModule):
         check_fsdp(model)
+
+
+def shrink_frozen(model: nn.Module, precision: str) -> None:
+    """Store what does not learn in the type that passes compute in, in place: no small steps are to be added to it."""
+    kind = PRECISIONS[precision]
+    for parameter in list(model.parameters()) if kind != torch.float32 else ():
+        if not parameter.requires_grad and parameter.dtype == torch.float32:
+            smaller = nn.Parameter(parameter.detach().to(kind), requires_grad=False)
+            torch.utils.swap_tensors(parameter, smaller)  # type: ignore[no-untyped-call]
 
 
 def loading(config: NVLMConfig, layout: Layout, precision: str = "float32") -> DistributedConfig | None:

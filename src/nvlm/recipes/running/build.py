@@ -1,5 +1,6 @@
 """A recipe's model before its first stage, and the processor of each stage."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,10 +8,11 @@ import torch
 from tokenizers import AddedToken
 from torch import Tensor
 
+from nvlm.data.picture_features import encoder_hash
 from nvlm.modeling.model import NVLMForConditionalGeneration
 from nvlm.processing import NVLMImageProcessor, NVLMProcessor
 from nvlm.recipes.recipe import ImageStage, Model, Recipe
-from nvlm.recipes.running.backbones import Language, Vision, read_language, read_vision
+from nvlm.recipes.running.backbones import Language, read_language, read_vision
 
 
 @dataclass(frozen=True)
@@ -23,17 +25,23 @@ class Sources:
 
 @dataclass(frozen=True)
 class Built:
-    """A recipe's model, and what its processors are made of."""
+    """A recipe's model, what its processors are made of, and its encoder's hash, where it is known already."""
 
     model: NVLMForConditionalGeneration
     tokenizer: Any
     image_token: str
-    pixels: Vision
+    mean: Sequence[float]
+    std: Sequence[float]
+    encoder: str = ""
+
+    def encoder_hash(self) -> str:
+        """What names the encoder in a key of features."""
+        return self.encoder or encoder_hash(self.model.vision_model)
 
     def processor(self, stage: ImageStage) -> NVLMProcessor:
         """The processor of a stage: its tiles and its tags."""
-        config, pixels = self.model.config, self.pixels
-        images = NVLMImageProcessor(config.tile_size, stage.max_tiles, mean=pixels.mean, std=pixels.std)
+        config = self.model.config
+        images = NVLMImageProcessor(config.tile_size, stage.max_tiles, mean=self.mean, std=self.std)
         longest = getattr(config.text_config, "max_position_embeddings", None) or self.tokenizer.model_max_length
         return NVLMProcessor(
             images,
@@ -58,7 +66,7 @@ def build(recipe: Recipe, sources: Sources) -> Built:
     image_token = add_tokens(recipe.model, language)
     torch.manual_seed(recipe.pretrain.seed)
     model = NVLMForConditionalGeneration.from_backbones(recipe.model.config(), vision.model, language.model)
-    return Built(model, language.tokenizer, image_token, vision)
+    return Built(model, language.tokenizer, image_token, vision.mean, vision.std)
 
 
 def add_tokens(model: Model, language: Language) -> str:

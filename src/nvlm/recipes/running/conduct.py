@@ -18,6 +18,7 @@ from nvlm.recipes.running.feeding import Feeding, feed, loading_of
 from nvlm.recipes.running.finish import write_model
 from nvlm.recipes.running.flops import step_flops
 from nvlm.recipes.running.folder import BAD_SAMPLES, FEATURES, LANGUAGE, RunFolder, say_once
+from nvlm.recipes.running.start import read_start
 from nvlm.training.engine import Engine
 from nvlm.training.loop import train
 from nvlm.training.ranks import Ranks, processes
@@ -141,7 +142,7 @@ class _Run:
     def train(self, stage: ImageStage, blend: Blend, resume: bool) -> None:
         """One stage."""
         folder, ranks = self.folder, self.ranks
-        built = build(folder.recipe, self.sources)
+        built = self._built()
         for earlier in folder.before(stage):
             folder.load(earlier, built.model)
         feeding = self._feed(stage, blend, built)
@@ -157,6 +158,13 @@ class _Run:
             save_every=self.machine.save_every,
             about={"recipe": asdict(folder.recipe), "sources": asdict(self.sources), "data": feeding.about},
         )
+
+    def _built(self) -> Built:
+        """The model before its first stage; where the layout cuts it, every process reads its part."""
+        recipe, layout = self.folder.recipe, self.ranks.layout
+        if layout.fsdp * layout.tensor == 1:
+            return build(recipe, self.sources)
+        return read_start(self.folder.path, recipe, self.sources, self.ranks, self.machine.precision)
 
     def _feed(self, stage: ImageStage, blend: Blend, built: Built) -> Feeding:
         processor = built.processor(stage)

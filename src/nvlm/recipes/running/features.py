@@ -28,11 +28,10 @@ def stored_features(built: Built, processor: NVLMProcessor, blend: Blend, folder
     Raises:
         ValueError: the disk is too small, or the folder holds features of another encoder or of other pixels.
     """
-    encoder, layer = built.model.vision_model, built.model.config.vision_feature_layer
-    key = features_key(encoder, layer, processor.image_processor)
+    key = features_key(built.encoder_hash(), built.model.config.vision_feature_layer, processor.image_processor)
     folders = [part.local for part in blend.folders() if part.local is not None]
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 and folders:
-        config = encoder.config
+        config = built.model.config.vision_config
         writer = FeatureWriter(folder, key, "fp16", (grid_size(config) ** 2, int(config.hidden_size)))
         _encode(built, processor, list(dict.fromkeys(folders)), writer)
     return PictureFeatures(folder, key)
