@@ -24,7 +24,9 @@ pipeline_tag: {kind}
 
 # {name}
 
-{what} {parameters:.2f} M parameters, trained from scratch on one CPU by this repository, on generated samples alone
+{what}
+
+{parameters:.2f} M parameters, trained from scratch on one CPU by this repository, on generated samples alone
 (`nvlm.data.synthetic`). nano-d, nano-x and nano-h begin with it.
 
 | stage | steps x rows | minutes |
@@ -49,7 +51,7 @@ ENCODER = (
 )
 LANGUAGE = (
     "A Qwen2 of 4 layers and width 192 with a closed vocabulary, trained on text alone. It stands in for the language\n"
-    "model that the paper begins with, and is the baseline of text-only scores (decision 0020)."
+    "model that the paper begins with, and is the baseline of text-only scores (decisions 0020 and 0035)."
 )
 
 
