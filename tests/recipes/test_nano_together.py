@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from nvlm.recipes.nano.family import NanoRun
-from nvlm.recipes.running.nano_together import make_together
+from nvlm.recipes.nano.together import make_together
 from nvlm.training import loop
 from tests.recipes.test_nano import losses, tiny_recipe
 from tests.training.together import together
@@ -48,9 +48,8 @@ def make_and_stop(folder: Path) -> str:
         plain(stage, *args, **kwargs, stop_after=2 if stage.name.endswith("sft") else None)
 
     from nvlm.recipes.nano import family
-    from nvlm.recipes.running import nano_together
 
-    family.train = nano_together.train = stopping
+    family.train = stopping
     try:
         make(folder)
     except loop.Interrupted as stopped:

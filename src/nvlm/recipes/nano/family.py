@@ -18,7 +18,6 @@ from nvlm.recipes.nano.backbones import (
     LANGUAGE,
     MADE,
     Backbones,
-    Trained,
     differences,
     note_made,
     read_backbones,
@@ -61,14 +60,25 @@ class NanoRun:
             FileExistsError: the architecture was begun here and ``resume`` is false.
             nvlm.training.loop.Interrupted: the run was stopped, and saved.
         """
-        backbones = self.backbones()
+        return self._finish(self.learn(architecture, resume=resume), architecture)
+
+    def learn(self, architecture: str, *, resume: bool = False) -> NVLMForConditionalGeneration:
+        """The stages of one architecture on the backbones, without writing the model: what every process does."""
+        backbones, variant = self.backbones(), Variant(architecture)
         store = self.features(backbones.encoder)
-        variant = Variant(architecture)
         model, processor = build_variant(variant, backbones.encoder, backbones.language)
         for phase in phases(self.recipe, variant, model, processor, store):
             folder = self.folder / architecture.lower() / phase.name
-            train(phase.stage, model, phase.batches, phase.loss, folder, resume=resume)
-        return self._finish(model, architecture, backbones.stages)
+            train(
+                phase.stage,
+                model,
+                phase.batches,
+                phase.loss,
+                folder,
+                resume=resume,
+                about={"recipe": asdict(self.recipe), "backbones": str(backbones.folder)},
+            )
+        return model
 
     def backbones(self) -> Backbones:
         """The shipped ones, unless the run has begun its own or has another recipe than the one that made them."""
@@ -160,7 +170,7 @@ class NanoRun:
         encode_pictures(store, encoder, self.recipe.pictures, self._say)
         return store
 
-    def _finish(self, model: NVLMForConditionalGeneration, architecture: str, backbones: list[Trained]) -> Path:
+    def _finish(self, model: NVLMForConditionalGeneration, architecture: str) -> Path:
         """Write the model, answer the held-out questions with what was written, write the card."""
         target = self.folder / f"nano-{architecture.lower()}"
         processor = build_processor(architecture)
@@ -172,7 +182,7 @@ class NanoRun:
         write_card(
             target,
             architecture,
-            backbones + trained_stages(self.folder / architecture.lower(), architecture),
+            self.backbones().stages + trained_stages(self.folder / architecture.lower(), architecture),
             parameters=written.num_parameters(),
             vocabulary=len(processor.tokenizer),
             scores=scores,

@@ -4,12 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nvlm.recipes.nano.backbones import ENCODER, MADE, differences
-from nvlm.recipes.nano.build import build_variant
 from nvlm.recipes.nano.family import NanoRun
-from nvlm.recipes.nano.phases import phases
 from nvlm.recipes.nano.stages import NanoRecipe
-from nvlm.recipes.nano.variant import Variant
-from nvlm.training.loop import train
 from nvlm.training.ranks import Ranks
 
 DAY = 24 * 3600.0
@@ -38,7 +34,7 @@ def make_together(recipe: NanoRecipe, folder: Path, architecture: str | None, *,
     if ranks.first:
         nano.make(architecture, resume=resume)
     else:
-        _follow(nano, architecture, resume)
+        nano.learn(architecture, resume=resume)
 
 
 def _one_after_another(ranks: Ranks, make: Callable[[], NanoRun]) -> NanoRun:
@@ -46,15 +42,6 @@ def _one_after_another(ranks: Ranks, make: Callable[[], NanoRun]) -> NanoRun:
     made = make() if ranks.first else None
     ranks.wait()
     return made or make()
-
-
-def _follow(nano: NanoRun, architecture: str, resume: bool) -> None:
-    """What `NanoRun.make` does, without writing the model."""
-    backbones, variant = nano.backbones(), Variant(architecture)
-    model, processor = build_variant(variant, backbones.encoder, backbones.language)
-    for phase in phases(nano.recipe, variant, model, processor, nano.features(backbones.encoder)):
-        folder = nano.folder / architecture.lower() / phase.name
-        train(phase.stage, model, phase.batches, phase.loss, folder, resume=resume)
 
 
 def _say_nothing(line: str) -> None:
