@@ -156,8 +156,8 @@ def _train(args: argparse.Namespace) -> int:
 def _nano(args: argparse.Namespace) -> int:
     from nvlm.recipes.nano.family import NanoRun
     from nvlm.recipes.nano.stages import NanoRecipe
+    from nvlm.recipes.nano.together import DAY, make_together
     from nvlm.recipes.overrides import changed
-    from nvlm.recipes.running.nano_together import DAY, make_together
     from nvlm.training.ranks import processes
 
     usual = argparse.ArgumentParser()
