@@ -8,9 +8,11 @@ import pytest
 import torch
 from transformers import AutoModel, AutoModelForCausalLM
 
+from nvlm.inference.load import MODELS
 from nvlm.recipes.nano.backbone_cards import TEXT_ONLY
 from nvlm.recipes.nano.backbones import ENCODER, LANGUAGE, differences, read_backbones
 from nvlm.recipes.nano.family import NanoRun
+from nvlm.recipes.nano.stages import NanoRecipe
 from tests.recipes.test_nano import tiny_recipe
 
 
@@ -56,6 +58,15 @@ def test_a_folder_without_finished_ones_is_refused(made: NanoRun, tmp_path: Path
     with pytest.raises(FileNotFoundError, match="no finished backbone"):
         read_backbones(tmp_path)
     assert differences(made.recipe, tmp_path) == ["vision", "naming", "language"]
+
+
+def test_the_shipped_ones_are_what_the_recipe_makes_and_a_run_begins_with_them(tmp_path: Path):
+    assert differences(NanoRecipe()) == []
+    found = NanoRun(NanoRecipe(), tmp_path, say=lambda line: None).backbones()
+    assert found.folder == MODELS
+    assert not any(parameter.isnan().any() for parameter in found.encoder.parameters())
+    assert "named right in\n500 pictures" in (MODELS / ENCODER / "README.md").read_text(encoding="utf-8")
+    assert "n = 500" in (MODELS / LANGUAGE / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_run_with_a_recipe_of_its_own_makes_its_own(made: NanoRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

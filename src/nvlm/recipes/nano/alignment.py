@@ -18,8 +18,8 @@ from nvlm.data.synthetic.tokenizer import SPACE
 from nvlm.recipes.nano.sizes import DOWNSAMPLE, PATCH_SIZE, TILE_SIZE
 
 NOTHING, UNREADABLE = -1, -2
-SHARPNESS = 4.0
-"""Of the distances by which an image token is named."""
+SHARPNESS = 20.0
+"""Of the distances by which an image token is named, in units of a usual embedding's square."""
 EMPTY_WEIGHT = 0.25
 """Weight of image tokens that show nothing."""
 
@@ -65,8 +65,10 @@ def alignment_loss(projected: Tensor, shown: Tensor, embeddings: Tensor, blank: 
     share = torch.where(shows.unsqueeze(-1), present, torch.ones_like(present)).float()
     share = share / share.sum(-1, keepdim=True)
     target = (embeddings[named] * share.unsqueeze(-1)).sum(2)
-    distance = (projected - target).square().sum(-1) / embeddings.square().sum(-1).mean()
-    logits = SHARPNESS * (projected @ embeddings.T - embeddings.square().sum(-1) / 2)
+    sizes = embeddings.square().sum(-1)
+    usual = sizes.median()  # tokens that the language model never met can be far larger
+    distance = (projected - target).square().sum(-1) / usual
+    logits = SHARPNESS * (projected @ embeddings.T - sizes / 2) / usual
     surprise = -(logits.log_softmax(-1).gather(-1, named) * share).sum(-1)
     return ((distance + surprise) * weight).sum() / weight.sum()
 

@@ -31,7 +31,7 @@ RECALL_STEPS = 320
 NAMING = replace(
     VISION,
     name="naming",
-    steps=1000,
+    steps=800,
     warmup=30,
     peak_lr=2e-3,
     matrix_lr=0.008,
