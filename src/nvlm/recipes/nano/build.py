@@ -17,6 +17,9 @@ from nvlm.recipes.nano.language import build_processor
 from nvlm.recipes.nano.sizes import CROSS_ATTENTION, DOWNSAMPLE, MAX_TILES, PROJECTOR_LAYERS
 from nvlm.recipes.nano.variant import Variant
 
+READ_FROM = ("_name_or_path", "architectures", "dtype")
+"""What a configuration says of the file that it came from."""
+
 
 def build_variant(
     variant: Variant,
@@ -50,8 +53,8 @@ def build_model(
     """
     processor = build_processor(architecture)
     config = NVLMConfig(
-        vision_config=encoder.config.to_dict(),
-        text_config=language.config.to_dict(),
+        vision_config=_plain(encoder),
+        text_config=_plain(language),
         architecture=architecture,
         image_token_id=processor.image_token_id,
         downsample=DOWNSAMPLE,
@@ -62,6 +65,12 @@ def build_model(
     model = NVLMForConditionalGeneration.from_backbones(config, encoder, language)
     start_reading(model)
     return model
+
+
+def _plain(backbone: PreTrainedModel) -> dict[str, Any]:
+    """A backbone's configuration without the folder and the class that it was read from."""
+    values: dict[str, Any] = backbone.config.to_dict()
+    return {name: value for name, value in values.items() if name not in READ_FROM}
 
 
 def save(model: PreTrainedModel, folder: Path, *others: object) -> None:

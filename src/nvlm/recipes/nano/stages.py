@@ -68,11 +68,11 @@ SFT = replace(
     PRETRAIN,
     name="sft",
     trainable=(*NEW_PARTS, LANGUAGE_MODEL),
-    steps=2600,
+    steps=400,
     warmup=50,
     final_lr=3e-5,
     matrix_lr=0.005,
-    steady=0.4,
+    steady=0.2,
 )
 ALIGNMENT_WEIGHTS = {"align": None, "pretrain": 30.0, "sft": 0.5}
 """Of the alignment loss against the next-token loss (``None``: alone). A frozen language model that has never seen a
@@ -108,6 +108,6 @@ class NanoRecipe:
     align: Stage = ALIGN
     pretrain: Stage = PRETRAIN
     sft: Stage = SFT
-    pictures: int = 30_000
+    pictures: int = 12_000
     text_rows: int = TEXT_ROWS
     questions: int = 500
