@@ -25,7 +25,6 @@ from torch import Tensor
 from transformers import InternVLVisionConfig, InternVLVisionModel, PreTrainedModel
 from transformers.feature_extraction_utils import BatchFeature
 
-from nvlm.data.features import FeatureStore
 from nvlm.modeling.config import NVLMConfig
 from nvlm.modeling.loss import IGNORED
 from nvlm.planning.activations import measure_activations
@@ -36,10 +35,11 @@ from nvlm.planning.sharding import Layout
 from nvlm.planning.workload import Workload, shape_of
 from nvlm.recipes.known import find_recipe
 from nvlm.recipes.nano import stages
+from nvlm.recipes.nano.batches import MixedBatches
 from nvlm.recipes.nano.build import build_model
 from nvlm.recipes.nano.language import build_language_model, build_processor
 from nvlm.recipes.nano.phases import stage_loss
-from nvlm.recipes.nano.pictures import MixedBatches, encode_pictures, open_store
+from nvlm.recipes.nano.pictures import Pictures, open_pictures
 from nvlm.recipes.nano.sizes import VISION
 from nvlm.recipes.workloads import workload_of
 from nvlm.training.loop import train
@@ -55,7 +55,7 @@ def main() -> int:
     """Print the table; 1 when a prediction is off by more than it promises."""
     off = []
     with tempfile.TemporaryDirectory() as folder:
-        encode_pictures(store_in(Path(folder)), encoder(), PICTURES, print)
+        pictures_in(Path(folder))
         print(f"{'':12}{'predicted':>14}{'measured':>14}{'ratio':>8}{'+ alignment':>14}{'+ allocator':>14}")
         for architecture in "DXH":
             for stage in ("pretrain", "sft"):
@@ -125,7 +125,7 @@ def batches_of(architecture: str, name: str, folder: Path, batch: int | None = N
     """The batches of a stage, of the recipe's size if nothing is said."""
     text = stages.TEXT_ROWS if name == "sft" else 0
     shared: Stage = getattr(stages, name.upper())
-    return MixedBatches(build_processor(architecture), store_in(folder), batch or shared.batch, text, seed=0)
+    return MixedBatches(build_processor(architecture), pictures_in(folder), batch or shared.batch, text, seed=0)
 
 
 def next_token_loss(model: PreTrainedModel) -> Callable[[BatchFeature], Tensor]:
@@ -139,9 +139,9 @@ def encoder() -> InternVLVisionModel:
     return InternVLVisionModel(InternVLVisionConfig(**VISION))
 
 
-def store_in(folder: Path) -> FeatureStore:
-    """The features of some pictures."""
-    return open_store(folder / "features", encoder())
+def pictures_in(folder: Path) -> Pictures:
+    """Some pictures with their features."""
+    return open_pictures(folder / "pictures", encoder(), PICTURES, print)
 
 
 def resident(name: str) -> int:

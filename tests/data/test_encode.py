@@ -13,7 +13,7 @@ from nvlm.data.blend import Blend, Folder
 from nvlm.data.encode import Cuts, count_views, encode_folders
 from nvlm.data.encode_costs import Spent, check_disk, report, sentences
 from nvlm.data.loader import BlendedBatches, Loading
-from nvlm.data.picture_features import FeatureWriter, PictureFeatures, encoder_hash, features_key
+from nvlm.data.picture_features import FeatureWriter, PictureFeatures, features_key, weights_hash
 from tests.data.shard_folders import break_pictures, prepared_folder
 from tests.inference.tiny import make_tiny
 
@@ -34,7 +34,7 @@ class Encoding:
     def __init__(self, folder: Path, dtype: str = "fp16", limits: Sequence[int] = TILES) -> None:
         self.model, self.processor = make_tiny("H")
         self.cuts = Cuts(self.processor.image_processor, limits)
-        self.key = features_key(encoder_hash(self.model.vision_model), -1, self.processor.image_processor)
+        self.key = features_key(weights_hash(self.model.vision_model), -1, self.processor.image_processor)
         self.writer = FeatureWriter(folder, self.key, dtype, (64, 16))
         self.given = 0
 
@@ -104,7 +104,7 @@ def test_training_on_features_equals_training_on_pixels(folders, tmp_path, archi
     encoding.run(folders)
     model, processor = make_tiny(architecture)
     model.vision_model.load_state_dict(encoding.model.vision_model.state_dict())
-    stored = PictureFeatures(tmp_path, features_key(encoder_hash(model.vision_model), -1, processor.image_processor))
+    stored = PictureFeatures(tmp_path, features_key(weights_hash(model.vision_model), -1, processor.image_processor))
     blend = Blend(tuple(Folder(str(folder)) for folder in folders))
     loading = Loading(tokens=200, lanes=1, lookahead=8, shuffle=8, max_tiles=TILES[0], workers=0)
     pixels = BlendedBatches(blend, processor, loading).open(0)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nvlm.data.feature_codecs import CODECS, errors
 from nvlm.data.features import FeatureStore
-from nvlm.data.picture_features import FeatureWriter, PictureFeatures, encoder_hash, features_key, picture_id
+from nvlm.data.picture_features import FeatureWriter, PictureFeatures, features_key, picture_id, weights_hash
 from nvlm.processing import NVLMImageProcessor
 from nvlm.processing.images import ImageError
 from nvlm.processing.tiling import Grid
@@ -156,9 +156,9 @@ def test_the_key_knows_weights_and_pixels_and_not_the_dtype_of_the_weights():
     torch.manual_seed(0)
     encoder = nn.Linear(3, 3).to(torch.bfloat16)
     images = NVLMImageProcessor(16)
-    key = features_key(encoder_hash(encoder), -1, images)
-    assert json.loads(json.dumps(key)) == key == features_key(encoder_hash(encoder.float()), -1, images)
-    assert key != features_key(encoder_hash(encoder), -2, images) and key != features_key(
-        encoder_hash(encoder), -1, NVLMImageProcessor(32)
+    key = features_key(weights_hash(encoder), -1, images)
+    assert json.loads(json.dumps(key)) == key == features_key(weights_hash(encoder.float()), -1, images)
+    assert key != features_key(weights_hash(encoder), -2, images) and key != features_key(
+        weights_hash(encoder), -1, NVLMImageProcessor(32)
     )
-    assert encoder_hash(nn.Linear(3, 3)) != key["encoder"]
+    assert weights_hash(nn.Linear(3, 3)) != key["encoder"]

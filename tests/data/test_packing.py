@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nvlm.data.packing import Budget, Key, Piece, RowPlanner, Size, cut, size_of
+from nvlm.data.synthetic.problem import Problem
 from nvlm.data.synthetic.tasks import PICTURE_TASKS, draw_problem, to_sample
 from nvlm.data.synthetic.text import TEXT_TASKS
 from nvlm.processing import NVLMProcessor
+from nvlm.processing.tiling import Grid, choose_grid
 from nvlm.recipes.nano.language import build_processor
-from nvlm.recipes.nano.pictures import grid_of
+from nvlm.recipes.nano.sizes import MAX_TILES, TILE_SIZE
 from tests.processing.builders import assistant, picture, processor, user
 
 Stream = list[tuple[Key, Size]]
@@ -190,13 +192,18 @@ def synthetic() -> dict[str, list[Size]]:
     found = {}
     for architecture in "DXH":
         made_by = build_processor(architecture)
-        drawn = [_size(made_by, problem, [grid_of(problem)]) for problem in problems]
+        drawn = [_size(made_by, problem, [_grid(problem)]) for problem in problems]
         drawn += [_size(made_by, problem, []) for problem in texts]
         found[architecture] = random.Random(0).choices(drawn, k=1500)
     return found
 
 
-def _size(made_by: NVLMProcessor, problem: object, grids: list[tuple[int, int]]) -> Size:
+def _grid(problem: Problem) -> Grid:
+    assert problem.drawing is not None
+    return choose_grid(*problem.drawing.image.size, TILE_SIZE, MAX_TILES)
+
+
+def _size(made_by: NVLMProcessor, problem: Problem, grids: list[Grid]) -> Size:
     return size_of(made_by.layout(to_sample(problem, "0").messages, grids))
 
 

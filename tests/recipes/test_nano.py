@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from nvlm.modeling.model import NVLMForConditionalGeneration
+from nvlm.recipes.nano.batches import MixedBatches
 from nvlm.recipes.nano.family import NanoRun
 from nvlm.recipes.nano.language import TextBatches, build_processor
-from nvlm.recipes.nano.pictures import MixedBatches, grid_of, picture
+from nvlm.recipes.nano.pictures import draw_sample, marks_of, open_pictures, picture
+from nvlm.recipes.nano.sizes import MAX_TILES
 from nvlm.recipes.nano.stages import NanoRecipe
 from nvlm.training.loop import Interrupted
 
@@ -30,9 +32,9 @@ def tiny_recipe() -> NanoRecipe:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> NanoRun:
-    """A run whose backbones and features are made."""
+    """A run whose backbones and pictures are made."""
     nano = NanoRun(tiny_recipe(), tmp_path_factory.mktemp("nano"), say=lambda line: None)
-    nano.features(nano.make_backbones().encoder)
+    nano.pictures(nano.make_backbones().encoder)
     return nano
 
 
@@ -67,14 +69,14 @@ def test_features_of_another_encoder_are_refused(run: NanoRun):
     with torch.no_grad():
         next(encoder.parameters()).add_(1.0)
     with pytest.raises(ValueError, match="another encoder"):
-        run.features(encoder)
+        run.pictures(encoder)
 
 
 def test_all_architectures_see_the_same_samples_in_the_same_order(run: NanoRun):
-    store = run.features(run.backbones().encoder)
+    pictures = run.pictures(run.backbones().encoder)
     supervised = []
     for architecture in ("D", "X", "H"):
-        batches = MixedBatches(build_processor(architecture), store, batch=6, text=2, seed=0)
+        batches = MixedBatches(build_processor(architecture), pictures, batch=6, text=2, seed=0)
         parts = [part for step in range(8) for part in batches(step)]
         seen = torch.cat([part["labels"][part["labels"] != -100].sort().values for part in parts]).sort().values
         supervised.append(seen)
@@ -82,17 +84,38 @@ def test_all_architectures_see_the_same_samples_in_the_same_order(run: NanoRun):
     assert torch.equal(supervised[0], supervised[2])
 
 
-def test_stored_features_are_those_of_the_picture(run: NanoRun):
+@pytest.mark.parametrize("max_tiles", [1, MAX_TILES])
+def test_a_batch_holds_the_features_of_its_pictures(run: NanoRun, max_tiles: int):
+    """Those of the thumbnails alone at low resolution; what image tokens show belongs to the same views."""
     encoder = run.backbones().encoder
-    store = run.features(encoder)
-    processor = build_processor("D")
-    problem = picture(5)
-    assert problem.drawing is not None
-    pixels = processor.image_processor(problem.drawing.image, return_tensors="pt")["pixel_values"]
+    processor = build_processor("D", max_tiles=max_tiles)
+    parts = MixedBatches(processor, run.pictures(encoder), batch=6, text=2, seed=0)(1)
+    images = [image for number in range(4, 8) for image in draw_sample(number)[1]]  # the second step's four
+    pixels = [processor.image_processor(image, return_tensors="pt")["pixel_values"] for image in images]
     with torch.inference_mode():
-        fresh = encoder(pixels).last_hidden_state[:, 1:]
-    assert len(store.read(5)) == grid_of(problem).tiles + (grid_of(problem).tiles > 1)
-    torch.testing.assert_close(store.read(5), fresh, rtol=2e-3, atol=2e-3)  # stored in half precision
+        fresh = encoder(torch.cat(pixels)).last_hidden_state[:, 1:]
+    found = torch.cat([part["image_features"] for part in parts])
+    torch.testing.assert_close(found, fresh, rtol=2e-3, atol=2e-3)  # stored in half precision
+    assert sum(len(part["shown_tokens"]) for part in parts) == len(found)
+    assert sum(part["share"] for part in parts) == 1
+    assert sum(part["accounting"]["text"]["samples"] for part in parts if "text" in part["accounting"]) == 2
+
+
+def test_a_stored_picture_remembers_what_it_shows(run: NanoRun):
+    drawing = picture(5).drawing
+    assert drawing is not None and drawing.marks
+    assert marks_of(run.pictures(run.backbones().encoder).samples[5]) == drawing.marks
+
+
+def test_a_recipe_with_fewer_pictures_uses_the_first_ones(run: NanoRun):
+    """Whatever else a folder holds."""
+    encoder = run.backbones().encoder
+    few = open_pictures(run.folder / "pictures", encoder, 8, say=lambda line: None)
+    assert (len(few), len(few.samples)) == (8, 24)
+    batches = MixedBatches(build_processor("D"), few, batch=8, text=0, seed=0)
+    first = torch.cat([part["labels"].flatten().sort().values for part in batches(0)])
+    second = torch.cat([part["labels"].flatten().sort().values for part in batches(1)])
+    assert torch.equal(first.sort().values, second.sort().values)  # the same eight, in another order
 
 
 def test_the_same_step_gives_the_same_text_batch():

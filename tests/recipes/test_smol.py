@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from nvlm.data import drawn
 from nvlm.data.blend import Blend, Folder, shares
 from nvlm.data.shards import read_shards
 from nvlm.data.synthetic.problem import Turn
@@ -33,20 +34,20 @@ def test_answers_are_sentences(question, answer, said):
 
 
 def test_drawing_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(pictures, "PER_SHARD", 4)
+    monkeypatch.setattr(drawn, "PER_SHARD", 4)
     whole = draw_pictures(tmp_path / "whole", "sft", 10)
-    plain = pictures._draw
+    plain = pictures.draw_sample
 
-    def stop_in_the_second_shard(writer, row, stage):
+    def stop_in_the_second_shard(stage, row):
         if row == 6:
             raise KeyboardInterrupt
-        plain(writer, row, stage)
+        return plain(stage, row)
 
-    monkeypatch.setattr(pictures, "_draw", stop_in_the_second_shard)
+    monkeypatch.setattr(pictures, "draw_sample", stop_in_the_second_shard)
     with pytest.raises(KeyboardInterrupt):
         draw_pictures(tmp_path / "halves", "sft", 10)
     assert len(list((tmp_path / "halves").glob("*.tar"))) == 1
-    monkeypatch.setattr(pictures, "_draw", plain)
+    monkeypatch.setattr(pictures, "draw_sample", plain)
     halves = draw_pictures(tmp_path / "halves", "sft", 10)
     assert [path.name for path in sorted(halves.glob("*.tar"))] == [f"shard-{number:06d}.tar" for number in range(3)]
     assert all((whole / path.name).read_bytes() == path.read_bytes() for path in halves.glob("*.tar"))

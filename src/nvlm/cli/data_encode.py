@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
     from nvlm.data.encode import Cuts, count_views, encode_folders
     from nvlm.data.encode_costs import check_disk, read_seconds, report, sentences
-    from nvlm.data.picture_features import FeatureWriter, encoder_hash, features_key
+    from nvlm.data.picture_features import FeatureWriter, features_key, weights_hash
     from nvlm.data.stored import stored_fields
     from nvlm.modeling.vision import encode, grid_size
 
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     source = _source(args)
     cuts = Cuts(source.images, args.max_tiles or [source.images.max_tiles])
     shape = (grid_size(source.encoder.config) ** 2, int(source.encoder.config.hidden_size))
-    key = features_key(encoder_hash(source.encoder), source.layer, source.images)
+    key = features_key(weights_hash(source.encoder), source.layer, source.images)
     writer = FeatureWriter(args.out, key, args.dtype, shape)
     count = count_views(args.shards, cuts, writer)
     needed = count.missing * writer.view_bytes

@@ -34,10 +34,10 @@ def picture_id(data: bytes, grid: Grid) -> bytes:
     return blake2b(data, digest_size=16, salt=struct.pack("<II", *grid)).digest()
 
 
-def encoder_hash(encoder: nn.Module) -> str:
-    """A short hash of an encoder's weights, the same in float32 and in bfloat16."""
+def weights_hash(model: nn.Module) -> str:
+    """A short hash of a model's weights, the same in float32 and in bfloat16."""
     digest = sha256()
-    for name, tensor in sorted(encoder.state_dict().items()):
+    for name, tensor in sorted(model.state_dict().items()):
         values = tensor.detach().to("cpu", torch.bfloat16) if tensor.is_floating_point() else tensor.cpu()
         digest.update(name.encode() + values.contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]
@@ -47,7 +47,7 @@ def features_key(encoder: str, layer: int, images: NVLMImageProcessor) -> dict[s
     """What the features of an encoder's layer depend on, but for how they are written.
 
     Args:
-        encoder: its hash, see `encoder_hash`.
+        encoder: its hash, see `weights_hash`.
         layer: that is read.
         images: settings of views.
     """

@@ -80,11 +80,11 @@ class FeatureViews:
     """
 
     def __init__(self, store: PictureFeatures) -> None:
-        self._store = store
+        self.store = store
 
     def read(self, sample: LaidOut) -> list[Any]:
         """For each picture float (views, patches, channels)."""
-        return [self._store.read(data, grid) for data, grid in zip(sample.pictures, sample.grids, strict=True)]
+        return [self.store.read(data, grid) for data, grid in zip(sample.pictures, sample.grids, strict=True)]
 
     def put(self, processor: NVLMProcessor, rows: list[list[Row]], views: list[Any]) -> dict[str, Any]:
         """With ``image_features`` where there are views."""

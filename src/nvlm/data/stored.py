@@ -1,14 +1,18 @@
-"""Samples of prepared folders as they are stored: fields and bytes, nothing decoded."""
+"""Samples of prepared folders as they are stored, nothing decoded: one after another, or by number."""
 
+import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from nvlm.data.energon import read_excluded
 from nvlm.data.reading import tar_groups
 from nvlm.data.shards import PATTERN
+from nvlm.data.stream import Raw
 
 Stored = tuple[dict[str, Any], dict[str, bytes]]
 """The fields of a sample's JSON, and its parts."""
@@ -45,6 +49,46 @@ def stored_fields(folder: Path) -> Iterator[dict[str, Any]]:
                     shard.members = []  # type: ignore[attr-defined]  # tarfile would keep every header of the shard
         except tarfile.TarError as error:
             raise ValueError(f"{path} is no readable tar: {error}; was it copied only in part?") from error
+
+
+class StoredSamples(Sequence[Raw]):
+    """The samples of a folder by their number: any of them is one read from its shard, by the shard's index.
+
+    Training on a blend draws with `nvlm.data.stream`; this is for batches that are a function of the step.
+
+    Args:
+        folder: prepared, on this disk.
+
+    Raises:
+        ValueError: there is no shard, or samples are left out of the folder, which its indices do not show.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if left_out := read_excluded(folder):
+            raise ValueError(f"{folder} leaves out {len(left_out)} of its samples, so they cannot be read by number")
+        self._folder = folder
+        self._shards = _shards(folder)
+        self._offsets = [np.fromfile(path.with_suffix(".tar.idx"), np.uint64) for path in self._shards]
+        self._ends = np.cumsum([len(offsets) - 1 for offsets in self._offsets])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, number: int) -> Raw:  # type: ignore[override]
+        """Sample ``number``, from 0 on."""
+        if not 0 <= number < len(self):
+            raise IndexError(f"{self._folder} has {len(self):,} samples, and no number {number:,}")
+        shard = int(np.searchsorted(self._ends, number, side="right"))
+        place = number - int(self._ends[shard]) + len(self._offsets[shard]) - 1
+        begin, end = (int(offset) for offset in self._offsets[shard][place : place + 2])
+        path = self._shards[shard]
+        with path.open("rb") as file:
+            file.seek(begin)
+            read = io.BytesIO(file.read(end - begin))
+        with tarfile.open(fileobj=read, mode="r:") as files:
+            found = {member.name: files.extractfile(member) for member in files}
+            parts = {name.partition(".")[2]: file.read() for name, file in found.items() if file is not None}
+        return Raw(str(self._folder), path.name, next(iter(found)).partition(".")[0], parts, number)
 
 
 def _shards(folder: Path) -> list[Path]:

@@ -97,7 +97,7 @@ def test_it_goes_on_elsewhere_with_two_kinds_of_files(finished: Study, tmp_path:
     plain, made = conducting.make, []
     monkeypatch.setattr(conducting, "make", lambda planned, *rest: made.append(planned.title) or plain(planned, *rest))
     conduct(replace(study, names=("d", "x-low-res")), "nvlm compare nano", say=lambda line: None, rounds=1)
-    assert not study.features.exists()  # nothing is left to train, and speed takes its own few pictures
+    assert not study.pictures.exists()  # nothing is left to train, and speed takes its own few pictures
     conduct(replace(study, names=("d", "x-low-res", "h")), "nvlm compare nano", say=lambda line: None, rounds=1)
     assert made == ["h, seed 0"]
     here, there = (json.loads((each.folder / "compare.json").read_text()) for each in (study, finished))
@@ -148,7 +148,7 @@ def test_a_dry_run_writes_nothing(backbones: Path, tmp_path: Path):
     assert conduct(study, "", say=said.append, dry_run=True) is None
     assert not study.folder.exists()
     assert said[0] == "2 models, 0 of them finished; 1 questions a task"
-    assert said[1].startswith("  features") and said[1].endswith("(12 pictures, encoded once)")
+    assert said[1].startswith("  pictures") and said[1].endswith("(12, drawn and encoded once)")
     assert "align 2 steps of" in said[2] and "seeds 0, 1" in said[2]
     assert said[3].startswith("about 0:")
 

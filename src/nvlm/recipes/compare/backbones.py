@@ -1,4 +1,4 @@
-"""What all variants share: two finished backbones, and the stored features of all training pictures."""
+"""What all variants share: two finished backbones, and all training pictures with their features."""
 
 import copy
 import json
@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nvlm.data.features import KEY, FeatureStore
+from nvlm.data.picture_features import weights_hash
 from nvlm.modeling.model import NVLMForConditionalGeneration
 from nvlm.processing import NVLMProcessor
 from nvlm.recipes.nano.backbones import Backbones, read_backbones
 from nvlm.recipes.nano.build import build_variant
 from nvlm.recipes.nano.phases import Phase, phases
-from nvlm.recipes.nano.pictures import encode_pictures, open_store, weights_hash
+from nvlm.recipes.nano.pictures import Pictures, open_pictures
 from nvlm.recipes.nano.stages import NanoRecipe
 from nvlm.recipes.nano.variant import Variant
 
@@ -27,13 +27,13 @@ class Shared:
 
     recipe: NanoRecipe
     backbones: Backbones
-    store: FeatureStore
+    pictures: Pictures
 
     def begin(self, variant: Variant) -> tuple[NVLMForConditionalGeneration, NVLMProcessor, list[Phase]]:
         """A variant before its first stage, on copies of the backbones, and the stages that it goes through."""
         encoder, language = copy.deepcopy(self.backbones.encoder), copy.deepcopy(self.backbones.language)
         model, processor = build_variant(variant, encoder, language)
-        return model, processor, phases(self.recipe, variant, model, processor, self.store)
+        return model, processor, phases(self.recipe, variant, model, processor, self.pictures)
 
 
 def open_backbones(folder: Path) -> Backbones:
@@ -48,19 +48,9 @@ def open_backbones(folder: Path) -> Backbones:
         raise FileNotFoundError(f"{error} in runs/nano, and --backbones runs/nano takes it from there") from error
 
 
-def share(recipe: NanoRecipe, backbones: Backbones, features: Path, say: Callable[[str], None]) -> Shared:
-    """The backbones with the features of the recipe's pictures; those that a folder does not hold yet are made."""
-    store = open_store(features, backbones.encoder)
-    encode_pictures(store, backbones.encoder, recipe.pictures, say)
-    return Shared(recipe, backbones, store)
-
-
-def pictures_in(features: Path) -> int:
-    """How many pictures' features a folder holds; nothing is written."""
-    note = features / KEY
-    if not note.exists():
-        return 0
-    return len(FeatureStore(features, json.loads(note.read_text(encoding="utf-8")), (1, 1), write=False))
+def share(recipe: NanoRecipe, backbones: Backbones, pictures: Path, say: Callable[[str], None]) -> Shared:
+    """The backbones with the recipe's pictures and their features; those that a folder does not hold yet are made."""
+    return Shared(recipe, backbones, open_pictures(pictures, backbones.encoder, recipe.pictures, say))
 
 
 def identity(backbones: Backbones) -> dict[str, str]:

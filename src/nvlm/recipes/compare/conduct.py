@@ -43,7 +43,7 @@ def conduct(
         return None
     answer_baseline(study.folder / BASELINE, backbones.language_folder, study.questions)
     if left := study.left():
-        shared = share(study.recipe, backbones, study.features, say)
+        shared = share(study.recipe, backbones, study.pictures, say)
         for planned in left:
             say(f"{planned.title}:")
             make(planned, shared, study.questions)

@@ -11,10 +11,11 @@ from statistics import median
 from nvlm.data.status_line import clock
 from nvlm.evaluation.answering import LocalModel
 from nvlm.evaluation.nano_suite import NANO
-from nvlm.recipes.compare.backbones import Shared, pictures_in, share
+from nvlm.recipes.compare.backbones import Shared, share
 from nvlm.recipes.compare.measure import ROUNDS, WARM_UP, Trainee, step_seconds
 from nvlm.recipes.compare.study import Planned, Study
 from nvlm.recipes.nano.backbones import Backbones
+from nvlm.recipes.nano.pictures import pictures_in
 
 STEPS, PICTURES = 3, 64
 """Of every stage after a first one, and encoded ones, of which the steps are made."""
@@ -65,7 +66,7 @@ def announce(study: Study, backbones: Backbones, say: Callable[[str], None]) -> 
     with tempfile.TemporaryDirectory() as folder:
         few, encoding = _few(study, backbones, Path(folder))
         if encoding:
-            say(f"  {'features':37} {clock(encoding)}   ({study.recipe.pictures:,} pictures, encoded once)")
+            say(f"  {'pictures':37} {clock(encoding)}   ({study.recipe.pictures:,}, drawn and encoded once)")
         paces = {name: _announced(name, study, few, say) for name in dict.fromkeys(each.name for each in left)}
     seconds = encoding + _seconds(left, paces, study.questions) + sum(pace.measuring for pace in paces.values())
     say(f"about {clock(seconds)} in all; Ctrl-C stops, and the same command goes on")
@@ -73,11 +74,11 @@ def announce(study: Study, backbones: Backbones, say: Callable[[str], None]) -> 
 
 
 def _few(study: Study, backbones: Backbones, folder: Path) -> tuple[Shared, float]:
-    """Features of a few pictures, to measure steps with, and how many seconds those that are missing take."""
+    """A few pictures with features, to measure steps with, and how many seconds those that are missing take."""
     began = time.perf_counter()
     few = share(replace(study.recipe, pictures=PICTURES), backbones, folder, say=lambda line: None)
     took = (time.perf_counter() - began) / PICTURES
-    return few, took * max(0, study.recipe.pictures - pictures_in(study.features))
+    return few, took * max(0, study.recipe.pictures - pictures_in(study.pictures))
 
 
 def _announced(name: str, study: Study, shared: Shared, say: Callable[[str], None]) -> Pace:

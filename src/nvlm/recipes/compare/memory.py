@@ -28,15 +28,15 @@ def peak_memory(shared: Shared, variant: Variant) -> float | None:
     """
     if not STATUS.exists():
         return None
-    places = shared.backbones.folder, shared.store.folder
+    places = shared.backbones.folder, shared.pictures.folder
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(_train, shared.recipe, *places, variant, torch.get_num_threads()).result()
 
 
-def _train(recipe: NanoRecipe, backbones: Path, features: Path, variant: Variant, threads: int) -> float | None:
+def _train(recipe: NanoRecipe, backbones: Path, pictures: Path, variant: Variant, threads: int) -> float | None:
     torch.set_num_threads(threads)
     with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
-        shared = share(recipe, open_backbones(backbones), features, say=print)
+        shared = share(recipe, open_backbones(backbones), pictures, say=print)
         model, _, phases = shared.begin(variant)
         step_seconds(Trainee(model, phases[-1]), STEPS)
     return highest(STATUS.read_text(encoding="utf-8"))

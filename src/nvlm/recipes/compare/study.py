@@ -12,7 +12,7 @@ from nvlm.recipes.nano.stages import NanoRecipe
 from nvlm.recipes.nano.variant import Variant
 from nvlm.training import checkpointing
 
-NOTE, DONE, FEATURES = "study.json", "run.json", "features"
+NOTE, DONE, PICTURES = "study.json", "run.json", "pictures"
 """What a comparison is; what one of its models showed. With these two files, and no other, it can go on elsewhere."""
 
 
@@ -72,9 +72,9 @@ class Study:
         what_counts(self.recipe)
 
     @property
-    def features(self) -> Path:
-        """Where the training pictures' features are kept."""
-        return self.folder / FEATURES
+    def pictures(self) -> Path:
+        """Where the training pictures and their features are kept."""
+        return self.folder / PICTURES
 
     def planned(self) -> list[Planned]:
         """Every model in the order in which they are made: seed after seed, so that what stops early is a whole."""

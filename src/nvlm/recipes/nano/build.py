@@ -51,20 +51,28 @@ def build_model(
     Args:
         values: of `NVLMConfig`, in place of the family's.
     """
-    processor = build_processor(architecture)
-    config = NVLMConfig(
-        vision_config=_plain(encoder),
-        text_config=_plain(language),
-        architecture=architecture,
-        image_token_id=processor.image_token_id,
-        downsample=DOWNSAMPLE,
-        projector_layers=PROJECTOR_LAYERS,
-        **CROSS_ATTENTION | values,
-    )
+    config = family_config(architecture, encoder, language, **values)
     torch.manual_seed(seed)
     model = NVLMForConditionalGeneration.from_backbones(config, encoder, language)
     start_reading(model)
     return model
+
+
+def family_config(architecture: str, encoder: PreTrainedModel, language: PreTrainedModel, **values: Any) -> NVLMConfig:
+    """The configuration of one architecture on the two backbones.
+
+    Args:
+        values: in place of the family's.
+    """
+    return NVLMConfig(
+        vision_config=_plain(encoder),
+        text_config=_plain(language),
+        architecture=architecture,
+        image_token_id=build_processor(architecture).image_token_id,
+        downsample=DOWNSAMPLE,
+        projector_layers=PROJECTOR_LAYERS,
+        **CROSS_ATTENTION | values,
+    )
 
 
 def _plain(backbone: PreTrainedModel) -> dict[str, Any]:

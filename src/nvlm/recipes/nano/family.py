@@ -6,11 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
-from nvlm.data.features import FeatureStore
 from nvlm.evaluation.nano_suite import run_suite
 from nvlm.inference import ask_batch, load
+from nvlm.modeling.connector import Connector
 from nvlm.modeling.model import NVLMForConditionalGeneration
 from nvlm.recipes.nano.backbone_cards import write_encoder_card, write_language_card
 from nvlm.recipes.nano.backbones import (
@@ -24,12 +25,12 @@ from nvlm.recipes.nano.backbones import (
     read_language,
     trained,
 )
-from nvlm.recipes.nano.build import build_variant, save
+from nvlm.recipes.nano.build import build_variant, family_config, save
 from nvlm.recipes.nano.card import trained_stages, write_card
 from nvlm.recipes.nano.language import TextBatches, build_language_model, build_processor, language_loss
 from nvlm.recipes.nano.naming import NamingReader, naming_batch, naming_scores
 from nvlm.recipes.nano.phases import phases
-from nvlm.recipes.nano.pictures import encode_pictures, open_store
+from nvlm.recipes.nano.pictures import Pictures, open_pictures
 from nvlm.recipes.nano.stages import NanoRecipe
 from nvlm.recipes.nano.variant import Variant
 from nvlm.recipes.nano.vision import DenseReader, vision_batch, vision_scores
@@ -41,7 +42,7 @@ class NanoRun:
 
     Args:
         recipe: what to do.
-        folder: holds the backbones' stages, the features, one folder per architecture and the finished models.
+        folder: holds the backbones' stages, the pictures, one folder per architecture and the finished models.
         say: where a line of news goes.
 
     Raises:
@@ -65,9 +66,9 @@ class NanoRun:
     def learn(self, architecture: str, *, resume: bool = False) -> NVLMForConditionalGeneration:
         """The stages of one architecture on the backbones, without writing the model: what every process does."""
         backbones, variant = self.backbones(), Variant(architecture)
-        store = self.features(backbones.encoder)
+        pictures = self.pictures(backbones.encoder)
         model, processor = build_variant(variant, backbones.encoder, backbones.language)
-        for phase in phases(self.recipe, variant, model, processor, store):
+        for phase in phases(self.recipe, variant, model, processor, pictures):
             folder = self.folder / architecture.lower() / phase.name
             train(
                 phase.stage,
@@ -127,9 +128,11 @@ class NanoRun:
         note_made(target, self.recipe, stages)
 
     def _name(self, reader: DenseReader) -> NamingReader:
-        language, blank = read_language(self.folder), build_processor("D").image_token_id
+        language = read_language(self.folder)
+        config = family_config("D", reader.vision_model, language)
         torch.manual_seed(self.recipe.naming.seed)
-        naming = NamingReader(reader, language.get_input_embeddings().weight, blank)  # type: ignore[arg-type]
+        embeddings: Tensor = language.get_input_embeddings().weight  # type: ignore[assignment]
+        naming = NamingReader(reader, Connector(config), embeddings, blank=config.image_token_id)
         stage, drawn = self.recipe.naming, self.recipe.vision.steps * self.recipe.vision.batch
         train(
             stage,
@@ -164,11 +167,9 @@ class NanoRun:
         write_language_card(target, model.num_parameters(), stages, self.recipe.questions)
         note_made(target, self.recipe, stages)
 
-    def features(self, encoder: PreTrainedModel) -> FeatureStore:
-        """Features of all training pictures."""
-        store = open_store(self.folder / "features", encoder)
-        encode_pictures(store, encoder, self.recipe.pictures, self._say)
-        return store
+    def pictures(self, encoder: PreTrainedModel) -> Pictures:
+        """All training pictures and their features; what is missing is drawn and encoded."""
+        return open_pictures(self.folder / "pictures", encoder, self.recipe.pictures, self._say)
 
     def _finish(self, model: NVLMForConditionalGeneration, architecture: str) -> Path:
         """Write the model, answer the held-out questions with what was written, write the card."""

@@ -9,44 +9,37 @@ import torch
 from torch import Tensor, nn
 
 from nvlm.data.synthetic.splits import Split
-from nvlm.modeling.connector import pixel_shuffle
+from nvlm.modeling.connector import Connector
 from nvlm.recipes.nano.alignment import alignment_loss, nearest_named, shown_tokens
 from nvlm.recipes.nano.language import build_processor
-from nvlm.recipes.nano.sizes import DOWNSAMPLE, VISION
 from nvlm.recipes.nano.vision import DenseReader, VisionBatch, drawings, to_batch
 
 NamingBatch = tuple[VisionBatch, Tensor]
 
 
 class NamingReader(nn.Module):
-    """The encoder with its dense heads, and one linear layer from image tokens to the language model's embeddings.
+    """The encoder with its dense heads, and a connector from its patches to the language model's embeddings.
 
     Args:
         reader: after its own stage.
+        connector: as the family has it, fresh.
         embeddings: (vocabulary, D) of the language model; they stay as they are.
         blank: the token that stands for nothing.
     """
 
     embeddings: Tensor
 
-    def __init__(self, reader: DenseReader, embeddings: Tensor, blank: int) -> None:
+    def __init__(self, reader: DenseReader, connector: Connector, embeddings: Tensor, blank: int) -> None:
         super().__init__()
-        width = VISION["hidden_size"] * DOWNSAMPLE**2
-        self.reader, self.blank = reader, blank
-        self.connector = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, embeddings.shape[1], bias=False))
+        self.reader, self.connector, self.blank = reader, connector, blank
         self.register_buffer("embeddings", embeddings.detach().clone())
 
     def loss(self, batch: NamingBatch) -> Tensor:
         """What the encoder's own stage has, and the alignment loss of its image tokens."""
         (pixels, labels), shown = batch
         features = self.reader.features(pixels)
-        aligned = alignment_loss(self.project(features), shown, self.embeddings, self.blank)
+        aligned = alignment_loss(self.connector(features), shown, self.embeddings, self.blank)
         return self.reader.dense_loss(features, labels) + aligned
-
-    def project(self, features: Tensor) -> Tensor:
-        """Patches (V, grid², C) → image tokens (V, N, D)."""
-        tokens: Tensor = self.connector(pixel_shuffle(features, DOWNSAMPLE))
-        return tokens
 
 
 def naming_batch(split: Split, stream: str, first: int, count: int) -> NamingBatch:
@@ -59,6 +52,6 @@ def naming_batch(split: Split, stream: str, first: int, count: int) -> NamingBat
 def naming_scores(reader: NamingReader, split: Split = "validation", pictures: int = 96) -> dict[str, float]:
     """Share of image tokens that show one thing and lie nearest to its embedding, on a held-out split."""
     (pixels, _), shown = naming_batch(split, "vision", 0, pictures)
-    projected = reader.project(reader.reader.features(pixels))
+    projected = reader.connector(reader.reader.features(pixels))
     right, seen = nearest_named(projected, shown, reader.embeddings)
     return {"named": right / seen} if seen else {}

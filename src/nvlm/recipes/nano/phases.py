@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from transformers.feature_extraction_utils import BatchFeature
 
-from nvlm.data.features import FeatureStore
 from nvlm.modeling.model import NVLMForConditionalGeneration
 from nvlm.processing import NVLMProcessor
 from nvlm.recipes.nano import stages
 from nvlm.recipes.nano.alignment import alignment_loss
-from nvlm.recipes.nano.pictures import MixedBatches
+from nvlm.recipes.nano.batches import MixedBatches
+from nvlm.recipes.nano.pictures import Pictures
 from nvlm.recipes.nano.stages import NanoRecipe
 from nvlm.recipes.nano.variant import Variant
 from nvlm.training.stages import Stage
@@ -33,7 +33,7 @@ def phases(
     variant: Variant,
     model: NVLMForConditionalGeneration,
     processor: NVLMProcessor,
-    store: FeatureStore,
+    pictures: Pictures,
 ) -> list[Phase]:
     """The stages on the backbones that a variant goes through, in order."""
     found = []
@@ -47,7 +47,7 @@ def phases(
             stage = replace(stage, trainable=tuple(each for each in stage.trainable if each != stages.LANGUAGE_MODEL))
         stage = replace(stage, seed=shared.seed + variant.seed)
         weight = stages.ALIGNMENT_WEIGHTS[name]
-        batches = MixedBatches(processor, store, stage.batch, text, stage.seed, aligned=weight != 0)
+        batches = MixedBatches(processor, pictures, stage.batch, text, stage.seed, aligned=weight != 0)
         found.append(Phase(name, stage, batches, stage_loss(model, weight)))
     return found
 
@@ -57,6 +57,7 @@ def stage_loss(model: NVLMForConditionalGeneration, alignment_weight: float | No
 
     def loss(part: BatchFeature) -> Tensor:
         inputs = dict(part)
+        inputs.pop("accounting", None)  # stands in a part that has not gone through the engine
         shown, share = inputs.pop("shown_tokens", None), inputs.pop("share", 0.0)
         aligned = torch.zeros(())
         if shown is not None:

@@ -7,7 +7,7 @@ from nvlm.data.synthetic.tokenizer import SLOT, build_tokenizer
 from nvlm.modeling.architectures import find_architecture
 from nvlm.modeling.views import Views
 from nvlm.recipes.nano import stages
-from nvlm.recipes.nano.pictures import ROOM
+from nvlm.recipes.nano.batches import ROOM
 from nvlm.recipes.nano.sizes import CROSS_ATTENTION, DOWNSAMPLE, LANGUAGE, MAX_TILES, TOKENS_PER_VIEW, VISION
 from nvlm.recipes.recipe import Backbone, ImageStage, Model, Recipe
 from nvlm.training.stages import Stage

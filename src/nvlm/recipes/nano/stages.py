@@ -31,10 +31,10 @@ RECALL_STEPS = 320
 NAMING = replace(
     VISION,
     name="naming",
-    steps=800,
+    steps=1600,
     warmup=30,
     peak_lr=2e-3,
-    matrix_lr=0.008,
+    matrix_lr=0.016,
     steady=0.3,
 )
 

@@ -29,7 +29,7 @@ def make_together(recipe: NanoRecipe, folder: Path, architecture: str | None, *,
     ranks = Ranks()
     nano = _one_after_another(ranks, lambda: NanoRun(recipe, folder, print if ranks.first else _say_nothing))
     if ranks.first:
-        nano.features(nano.backbones().encoder)
+        nano.pictures(nano.backbones().encoder)
     ranks.wait()
     if ranks.first:
         nano.make(architecture, resume=resume)

@@ -8,7 +8,7 @@ import torch
 from tokenizers import AddedToken
 from torch import Tensor
 
-from nvlm.data.picture_features import encoder_hash
+from nvlm.data.picture_features import weights_hash
 from nvlm.modeling.model import NVLMForConditionalGeneration
 from nvlm.processing import NVLMImageProcessor, NVLMProcessor
 from nvlm.recipes.recipe import ImageStage, Model, Recipe
@@ -36,7 +36,7 @@ class Built:
 
     def encoder_hash(self) -> str:
         """What names the encoder in a key of features."""
-        return self.encoder or encoder_hash(self.model.vision_model)
+        return self.encoder or weights_hash(self.model.vision_model)
 
     def processor(self, stage: ImageStage) -> NVLMProcessor:
         """The processor of a stage: its tiles and its tags."""

@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nvlm.data.blend import Blend, check_folders
+from nvlm.data.picture_features import PictureFeatures
 from nvlm.data.prompts import Stage as StageName
 from nvlm.inference.load import find_device, quiet
 from nvlm.planning.sharding import Layout
+from nvlm.processing import NVLMImageProcessor
+from nvlm.recipes.features import Frozen, store_features, stored_features
 from nvlm.recipes.recipe import ImageStage, Recipe
 from nvlm.recipes.running.backbones import GGUF, read_language
 from nvlm.recipes.running.blends import blend_of
 from nvlm.recipes.running.build import Built, Sources, build
-from nvlm.recipes.running.features import stored_features
 from nvlm.recipes.running.feeding import Feeding, feed, loading_of
 from nvlm.recipes.running.finish import write_model
 from nvlm.recipes.running.flops import step_flops
@@ -171,10 +174,18 @@ class _Run:
         features = None
         if stage.stored_features or self.inputs.features is not None:
             place = self.inputs.features or self.folder.path / FEATURES
-            features = stored_features(built, processor, blend, place)
+            features = self._features(built, processor.image_processor, blend, place)
         bad_samples = self.folder.stage(stage) / BAD_SAMPLES if self.ranks.counts else None
         loading = replace(loading_of(stage), workers=self.machine.workers, max_bad_share=self.machine.max_bad_share)
         return feed(stage, blend, processor, loading, features=features, bad_samples=bad_samples)
+
+    def _features(self, built: Built, images: NVLMImageProcessor, blend: Blend, place: Path) -> PictureFeatures:
+        """The features of a blend's pictures; one process encodes those that are missing, several do not."""
+        frozen = Frozen(built.model.vision_model, built.encoder_hash(), built.model.config.vision_feature_layer)
+        folders = list(dict.fromkeys(part.local for part in blend.folders() if part.local is not None))
+        if self.ranks.size == 1 and folders:
+            store_features(frozen, images, folders, place, partial(say_once, True))
+        return stored_features(frozen, images, place)
 
     def _blend(self, name: StageName) -> Blend:
         return blend_of(self.folder.recipe.name, name, self.inputs.data[name], self.folder.path)

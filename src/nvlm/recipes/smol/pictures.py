@@ -1,18 +1,15 @@
 """Pictures of the synthetic tasks as shards, asked as before and answered in sentences."""
 
-import io
 import re
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
-from nvlm.data.energon import write_metadata
-from nvlm.data.pictures import check_picture
-from nvlm.data.prepared import Prepared, read_prepared, write_prepared
-from nvlm.data.progress import Progress
+from nvlm.data.drawn import draw_shards
 from nvlm.data.prompts import Stage
 from nvlm.data.sample import Message
-from nvlm.data.shards import ShardWriter, shard_name
 from nvlm.data.synthetic.problem import Turn
 from nvlm.data.synthetic.tasks import PICTURE_TASKS, draw_problem, to_sample
 
@@ -31,8 +28,6 @@ SENTENCES = (
     (r"(?:Read|Transcribe) .+|What does it say\?", "It says “{answer}”."),
 )
 """Questions, and how their answers are put; all others are put as "It is …"."""
-
-PER_SHARD = 500
 
 
 def sentence(turn: Turn) -> str:
@@ -61,34 +56,11 @@ def draw_pictures(folder: Path, stage: Stage, count: int) -> Path:
         ValueError: the folder holds other samples.
     """
     settings = {"name": "drawn", "stage": stage, "tasks": list(TASKS[stage]), "count": count}
-    folder.mkdir(parents=True, exist_ok=True)
-    state = read_prepared(folder) or Prepared(settings)
-    if state.settings != settings:
-        raise ValueError(f"{folder} holds samples of {state.settings}, and not of {settings}; choose another folder")
-    progress = Progress(f"drawing for {stage}", count, state.rows)
-    while state.rows < count:
-        first, last = state.rows, min(count, state.rows + PER_SHARD)
-        writer = ShardWriter(folder / shard_name(len(state.shards)))
-        try:
-            for row in range(first, last):
-                _draw(writer, row, stage)
-                progress.update(row + 1)
-        except BaseException:
-            writer.discard()
-            progress.close()
-            raise
-        writer.finish()
-        state.shards[writer.path.name], state.rows = len(writer), last
-        write_prepared(folder, state)
-    progress.close()
-    if not state.complete:
-        write_metadata(folder, state.shards)
-        state.complete = True
-        write_prepared(folder, state)
-    return folder
+    return draw_shards(folder, settings, count, partial(draw_sample, stage), f"drawing for {stage}")
 
 
-def _draw(writer: ShardWriter, row: int, stage: Stage) -> None:
+def draw_sample(stage: Stage, row: int) -> tuple[dict[str, Any], list[Image.Image]]:
+    """The ``row``-th sample of a stage: its fields and its picture."""
     tasks = {name: PICTURE_TASKS[name] for name in TASKS[stage]}
     problem = draw_problem(tasks, "train", f"smol/{stage}", row)
     sample = to_sample(problem, str(row))
@@ -97,11 +69,4 @@ def _draw(writer: ShardWriter, row: int, stage: Stage) -> None:
         {**message, "content": sentence(next(answers))} if message["role"] == "assistant" else message
         for message in sample.messages
     ]
-    fields = {"id": f"drawn/{row}", "source": "drawn", "task": sample.task, "messages": messages}
-    writer.add(row, fields, [check_picture(_png(image)) for image in sample.images])
-
-
-def _png(image: Image.Image) -> bytes:
-    written = io.BytesIO()
-    image.save(written, format="PNG")
-    return written.getvalue()
+    return {"id": f"drawn/{row}", "source": "drawn", "task": sample.task, "messages": messages}, sample.images
