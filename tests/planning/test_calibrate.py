@@ -1,6 +1,8 @@
-import pytest
-import torch
+import itertools
 
+import pytest
+
+import nvlm.planning.calibrate as calibrating
 from nvlm.planning.calibrate import Point, calibrate, fit, narrow, pass_flops, plain_layers
 from tests.modeling.batches import config
 from tests.planning.test_workload import workload
@@ -28,15 +30,18 @@ def test_a_longer_pass_that_is_no_slower_is_refused():
         fit(Point(1e9, 0.05), Point(3e9, 0.05), layers=2, where="a test")
 
 
-def test_this_machine_is_measured_on_the_models_own_layers():
-    torch.set_num_threads(1)
+def test_this_machine_is_measured_on_the_models_own_layers(monkeypatch):
+    """The passes are real, their times are not: a second for each of the short ones, three for each of the long."""
+    spans = [1.0] * (calibrating.REPEATS + 2) + [3.0] * (calibrating.REPEATS + 2)
+    times = itertools.accumulate(spans)
+    monkeypatch.setattr(calibrating, "clock", lambda device: next(times))
     found = calibrate(config("H"), workload(text=300, supervised=50, rows=4))
     short, long = found.points
     assert found.width == 32
     assert long.flops > 2 * short.flops  # attention grows faster than its length
-    assert long.seconds > short.seconds > 0
+    assert (short.seconds, long.seconds) == (1.0, 3.0)
     assert found.machine.memory > 2**28
-    assert found.rate.flops == found.machine.peak > 0
+    assert found.rate.flops == found.machine.peak == (long.flops - short.flops) / 2
 
 
 def test_wide_models_are_measured_narrower():
