@@ -116,8 +116,8 @@ class GatedCrossAttention(nn.Module):
 
         Args:
             self_attn, norm: of the decoder layer.
-            memory_rms: scalar, the root mean square of what memory will hold: of the token table, as an aligned
-                connector speaks its language.
+            memory_rms: scalar, the root mean square of what memory will hold: of a usual token's embedding, as an
+                aligned connector speaks the language model's language.
         """
         init.copy_(self.norm.weight, norm.weight)
         for name in ("q_proj", "o_proj"):

@@ -180,8 +180,12 @@ class NVLMForConditionalGeneration(ImageGenerationMixin, PreTrainedModel):  # ty
             for layer in new:
                 layer.cross_attention.reset_gates()
                 if self.config.cross_attention_warm_start:
-                    rms = self.get_input_embeddings().weight.square().mean().sqrt()  # type: ignore[operator]
-                    layer.cross_attention.copy_self_attention(layer.self_attn, layer.input_layernorm, rms)
+                    layer.cross_attention.copy_self_attention(layer.self_attn, layer.input_layernorm, self._usual_rms())
+
+    def _usual_rms(self) -> Tensor:
+        """Root mean square of the median token's embedding: tokens that the model never met can be far larger."""
+        table: Tensor = self.get_input_embeddings().weight  # type: ignore[assignment]
+        return table.square().mean(-1).median().sqrt()
 
     def get_input_embeddings(self) -> nn.Module:
         """The language model's token table."""

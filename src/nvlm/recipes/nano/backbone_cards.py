@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 from nvlm.data.synthetic.tasks import FAMILIES
 from nvlm.evaluation.answering import LanguageModel
@@ -18,7 +19,7 @@ TOGETHER = 64
 CARD = """\
 ---
 license: apache-2.0
-library_name: {library}
+library_name: transformers
 pipeline_tag: {kind}
 ---
 
@@ -55,22 +56,24 @@ LANGUAGE = (
 )
 
 
+class Measured(NamedTuple):
+    """Scores: what was measured in a sentence, what the rows are, and the rows."""
+
+    said: str
+    heading: str
+    rows: list[tuple[str, str]]
+
+
 def write_encoder_card(
     folder: Path, parameters: int, stages: list[Trained], scores: dict[str, float], count: int
 ) -> None:
     """The card of the vision encoder; ``scores`` are shares of what is named right in ``count`` pictures."""
-    _write(
-        folder,
-        library="transformers",
-        kind="image-feature-extraction",
-        what=ENCODER,
-        parameters=parameters,
-        stages=stages,
-        measured="Share of patches that show something, and of image tokens that show one thing, named right in\n"
-        f"{count} pictures of the held-out test split:",
-        heading="what is named",
-        rows=[(name, f"{100 * share:.1f} %") for name, share in scores.items()],
+    rows = [(name, f"{100 * share:.1f} %") for name, share in scores.items()]
+    said = (
+        "Share of patches that show something, and of image tokens that show one thing, named right in\n"
+        f"{count} pictures of the held-out test split:"
     )
+    _write(folder, "image-feature-extraction", ENCODER, parameters, stages, Measured(said, "what is named", rows))
 
 
 def write_language_card(folder: Path, parameters: int, stages: list[Trained], count: int) -> None:
@@ -80,17 +83,9 @@ def write_language_card(folder: Path, parameters: int, stages: list[Trained], co
         task: mean_score(list(run(Job(benchmark(task), "test", limit=count), answerer, batch=TOGETHER).scores.values()))
         for task in TEXT_ONLY
     }
-    _write(
-        folder,
-        library="transformers",
-        kind="text-generation",
-        what=LANGUAGE,
-        parameters=parameters,
-        stages=stages,
-        measured="On the held-out test split, answers generated greedily, exact match with 95 % intervals:",
-        heading="task",
-        rows=[(task, str(score)) for task, score in scores.items()],
-    )
+    rows = [(task, str(score)) for task, score in scores.items()]
+    said = "On the held-out test split, answers generated greedily, exact match with 95 % intervals:"
+    _write(folder, "text-generation", LANGUAGE, parameters, stages, Measured(said, "task", rows))
     listed = {task: asdict(score) for task, score in scores.items()}
     (folder / "scores.json").write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
 
@@ -102,26 +97,15 @@ def stage_rows(stages: list[Trained]) -> str:
     )
 
 
-def _write(
-    folder: Path,
-    library: str,
-    kind: str,
-    what: str,
-    parameters: int,
-    stages: list[Trained],
-    measured: str,
-    heading: str,
-    rows: list[tuple[str, str]],
-) -> None:
+def _write(folder: Path, kind: str, what: str, parameters: int, stages: list[Trained], measured: Measured) -> None:
     card = CARD.format(
-        library=library,
         kind=kind,
         name=folder.name,
         what=what,
         parameters=parameters / 1e6,
         stages=stage_rows(stages),
-        measured=measured,
-        heading=heading,
-        scores="\n".join(f"| {name} | {score} |" for name, score in rows),
+        measured=measured.said,
+        heading=measured.heading,
+        scores="\n".join(f"| {name} | {score} |" for name, score in measured.rows),
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
