@@ -1,7 +1,5 @@
 """A model behind an OpenAI-compatible address, in place of one that is loaded here."""
 
-import base64
-import io
 import json
 import os
 import time
@@ -11,6 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from nvlm.data.pages import png_uri
 from nvlm.data.sample import Message
 from nvlm.evaluation.benchmark import Benchmark, Question, to_messages
 from nvlm.evaluation.runner import Answer
@@ -106,7 +105,4 @@ def _with_urls(message: Message) -> Message:
 def _part(part: dict[str, Any]) -> dict[str, Any]:
     if part["type"] != "image":
         return part
-    file = io.BytesIO()
-    load_image(part["image"]).save(file, "PNG")
-    address = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
-    return {"type": "image_url", "image_url": {"url": address}}
+    return {"type": "image_url", "image_url": {"url": png_uri(load_image(part["image"]))}}
