@@ -8,7 +8,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
-from transformers import AutoConfig, AutoModelForImageTextToText
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
 from nvlm.modeling import NVLMConfig, NVLMForConditionalGeneration
 from tests.modeling.batches import (
@@ -88,6 +88,16 @@ def test_sharded_and_in_half_precision(tmp_path: Path):
     assert after.dtype == torch.bfloat16
     for name, value in before.state_dict().items():
         assert torch.equal(after.state_dict()[name], value), name
+
+
+def test_where_the_backbones_came_from_is_not_written(tmp_path: Path):
+    """A user's folders mean nothing elsewhere."""
+    AutoModelForCausalLM.from_config(text_config("llama")).save_pretrained(tmp_path / "backbone")
+    language = AutoModelForCausalLM.from_pretrained(tmp_path / "backbone")
+    nvlm = NVLMForConditionalGeneration.from_backbones(config("D"), language_model=language)
+    nvlm.save_pretrained(tmp_path / "whole")
+    assert str(tmp_path) not in (tmp_path / "whole" / "config.json").read_text()
+    assert AutoConfig.from_pretrained(tmp_path / "whole").text_config.hidden_size == language.config.hidden_size
 
 
 def test_registered_on_import():

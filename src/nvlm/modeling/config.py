@@ -13,6 +13,10 @@ from nvlm.modeling.vision import grid_size, image_size
 
 __all__ = ["NVLMConfig"]
 
+OF_A_FILE = ("_name_or_path", "dtype")
+"""What a backbone's configuration says of the file that it was read from: its folder, which means nothing elsewhere,
+and its number format, where the whole model's counts."""
+
 
 class NVLMConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
     """What `NVLMForConditionalGeneration` is made of.
@@ -93,6 +97,13 @@ class NVLMConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
         config = copy.deepcopy(self)
         config.image_token_id = NVLMConfig.get_config_dict(source, **options)[0]["image_token_id"]
         return config
+
+    def to_dict(self) -> dict[str, Any]:
+        """As written: without what the backbones' configurations say of the files that they were read from."""
+        found: dict[str, Any] = super().to_dict()
+        for name in self.sub_configs:
+            found[name] = {key: value for key, value in found[name].items() if key not in OF_A_FILE}
+        return found
 
     @property
     def places(self) -> Architecture:

@@ -17,9 +17,6 @@ from nvlm.recipes.nano.language import build_processor
 from nvlm.recipes.nano.sizes import CROSS_ATTENTION, DOWNSAMPLE, MAX_TILES, PROJECTOR_LAYERS
 from nvlm.recipes.nano.variant import Variant
 
-READ_FROM = ("_name_or_path", "architectures", "dtype")
-"""What a configuration says of the file that it came from."""
-
 
 def build_variant(
     variant: Variant,
@@ -65,20 +62,14 @@ def family_config(architecture: str, encoder: PreTrainedModel, language: PreTrai
         values: in place of the family's.
     """
     return NVLMConfig(
-        vision_config=_plain(encoder),
-        text_config=_plain(language),
+        vision_config=encoder.config,
+        text_config=language.config,
         architecture=architecture,
         image_token_id=build_processor(architecture).image_token_id,
         downsample=DOWNSAMPLE,
         projector_layers=PROJECTOR_LAYERS,
         **CROSS_ATTENTION | values,
     )
-
-
-def _plain(backbone: PreTrainedModel) -> dict[str, Any]:
-    """A backbone's configuration without the folder and the class that it was read from."""
-    values: dict[str, Any] = backbone.config.to_dict()
-    return {name: value for name, value in values.items() if name not in READ_FROM}
 
 
 def save(model: PreTrainedModel, folder: Path, *others: object) -> None:
