@@ -1,6 +1,7 @@
 """What the documents promise: links lead somewhere, commands and options exist, snippets compile, named files exist."""
 
 import ast
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 import nvlm
 from nvlm.cli.data import SUBCOMMANDS
 from nvlm.cli.main import COMMANDS, build_parser
+from nvlm.evaluation.nano_suite import TARGETS as TARGETS_OF_NANO
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "nvlm"
@@ -115,6 +117,14 @@ def test_the_readme_shows_both_commands() -> None:
     lines = [words for words in shell_lines(ROOT / "README.md") if words[0] == "make"]
     assert ["make", "demo"] in lines
     assert ["make", "test"] in lines
+
+
+def test_the_readme_shows_what_the_cards_measured() -> None:
+    scores = [json.loads((SOURCE / f"models/nano-{each}/scores.json").read_text(encoding="utf-8")) for each in "dxh"]
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for group, (target, _) in TARGETS_OF_NANO.items():
+        shares = [*(found[group]["mean"] for found in scores), target]
+        assert f"| {group} | {' | '.join(f'{100 * share:.0f} %' for share in shares)} |" in text
 
 
 def test_every_command_shows_an_example_in_its_help(capsys: pytest.CaptureFixture[str]) -> None:
