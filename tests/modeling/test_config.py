@@ -1,7 +1,7 @@
 """The configuration: what follows from it, what it refuses, and that it survives a file."""
 
 import pytest
-from transformers import AutoConfig, SiglipVisionConfig
+from transformers import AutoConfig, AutoModelForCausalLM, SiglipVisionConfig
 
 from nvlm.modeling import NVLMConfig
 from tests.modeling.batches import EVERY_ARCHITECTURE, config, model, text_config, vision_config
@@ -83,3 +83,11 @@ def test_tile_size_of_an_encoder_with_plain_numbers():
     siglip = SiglipVisionConfig(image_size=384, patch_size=16)
     assert config("D", vision_config=siglip).tile_size == 384
     assert config("D", vision_config=siglip).tokens_per_view == 144
+
+
+def test_the_configurations_of_models_in_use_stay_as_they_are():
+    language = AutoModelForCausalLM.from_config(text_config("llama"))
+    before = language.config.to_dict(), language.config._attn_implementation
+    made = NVLMConfig(text_config=language.config, image_token_id=3)
+    assert (language.config.to_dict(), language.config._attn_implementation) == before
+    assert made.text_config is not language.config

@@ -69,6 +69,8 @@ class NVLMConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
     published: dict[str, Any] | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
+        for name in self.sub_configs:  # transformers sets values in them, and they may be those of a model in use
+            setattr(self, name, copy.deepcopy(getattr(self, name)))
         super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
         find_architecture(self.architecture)
         if self.projector_layers not in (None, 1, 2):
