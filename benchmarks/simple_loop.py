@@ -6,8 +6,8 @@ The simple loop is what one writes first: every step draws its pictures, cuts th
 and pads its rows into one batch; then forward, backward, and the same optimisers. The grouped loop pads rows of like
 length together. The engine reads drawn pictures from shards and their features from the store, packs, logs and saves.
 Same samples (16 pictures and 8 texts a step), same loss, in turns. What the engine draws and encodes once for all three
-models is timed apart; the last line adds it up for the recipe as it is. Times are CPU times of this process, of all that
-it does: with one thread, the wall time on a machine that does nothing else.
+models is timed apart; the last line adds it up for the recipe as it is. Times are CPU times of this process, of all
+that it does: with one thread, the wall time on a machine that does nothing else.
 """
 
 import argparse
