@@ -13,9 +13,9 @@ from nvlm.modeling.vision import grid_size, image_size
 
 __all__ = ["NVLMConfig"]
 
-OF_A_FILE = ("_name_or_path", "dtype")
+OF_A_FILE = ("_name_or_path", "architectures", "dtype")
 """What a backbone's configuration says of the file that it was read from: its folder, which means nothing elsewhere,
-and its number format, where the whole model's counts."""
+and the class and number format it was in, where the whole model's count."""
 
 
 class NVLMConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
