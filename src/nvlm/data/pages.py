@@ -25,8 +25,8 @@ def open_template(package: str, name: str, *filters: Callable[..., Any]) -> Temp
     return environment.from_string(files(package).joinpath(name).read_text(encoding="utf-8"))
 
 
-def png_uri(image: Image.Image) -> str:
-    """A picture as a data URI."""
+def png_uri(image: Image.Image, *, optimize: bool = True) -> str:
+    """A picture as a data URI; as small as it can be for a page that is kept, or sooner."""
     file = io.BytesIO()
-    image.save(file, "PNG", optimize=True)
+    image.save(file, "PNG", optimize=optimize)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")

@@ -105,4 +105,4 @@ def _with_urls(message: Message) -> Message:
 def _part(part: dict[str, Any]) -> dict[str, Any]:
     if part["type"] != "image":
         return part
-    return {"type": "image_url", "image_url": {"url": png_uri(load_image(part["image"]))}}
+    return {"type": "image_url", "image_url": {"url": png_uri(load_image(part["image"]), optimize=False)}}

@@ -179,8 +179,10 @@ class NVLMForConditionalGeneration(ImageGenerationMixin, PreTrainedModel):  # ty
         with torch.no_grad():
             for layer in new:
                 layer.cross_attention.reset_gates()
-                if self.config.cross_attention_warm_start:
-                    layer.cross_attention.copy_self_attention(layer.self_attn, layer.input_layernorm, self._usual_rms())
+            if new and self.config.cross_attention_warm_start:
+                rms = self._usual_rms()
+                for layer in new:
+                    layer.cross_attention.copy_self_attention(layer.self_attn, layer.input_layernorm, rms)
 
     def _usual_rms(self) -> Tensor:
         """Root mean square of the median token's embedding: tokens that the model never met can be far larger."""
