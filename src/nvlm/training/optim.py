@@ -5,8 +5,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
 
+from nvlm.training.muon import Float32Muon
 from nvlm.training.stages import Stage
 
 BOUNDARIES = ("embed", "lm_head", "heads.", "connector")
@@ -35,7 +36,7 @@ def build_optimizers(model: nn.Module, stage: Stage) -> dict[str, Optimizer]:
     others = [parameter for _, parameter in learning if id(parameter) not in chosen]
     optimizers: dict[str, Optimizer] = {}
     if matrices:
-        optimizers["muon"] = Muon(matrices, lr=stage.matrix_lr, weight_decay=stage.weight_decay)
+        optimizers["muon"] = Float32Muon(matrices, lr=stage.matrix_lr, weight_decay=stage.weight_decay)
     if others:
         groups = [{"params": group} for group in _by_mesh(others)]
         optimizers["adamw"] = AdamW(

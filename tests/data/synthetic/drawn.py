@@ -11,6 +11,8 @@ from nvlm.data.synthetic.tasks import PICTURE_TASKS, TASKS
 
 PICTURES, TEXTS = 120, 400
 """Problems of each task and split."""
+EVERY = 99
+"""More turns than a problem can have."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,13 @@ def problems(task: str, split: Split) -> tuple[Problem, ...]:
 
 
 def drawn_turns(task: str) -> list[tuple[Drawing, Turn]]:
-    """Every turn of a picture task with its drawing, over all splits."""
+    """Every turn of a picture task, and all else that could be asked, with its drawing, over all splits."""
     return [
         (problem.drawing, turn)
         for split in SPLITS
         for problem in problems(task, split)
         if problem.drawing is not None
-        for turn in problem.turns
+        for turn in problem.asked(EVERY).turns
     ]
 
 

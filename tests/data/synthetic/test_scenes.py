@@ -38,7 +38,10 @@ def test_every_count_up_to_nine_occurs():
 
 
 def test_attributes_and_places_are_those_of_the_drawn_shapes():
-    for drawing, turn in drawn_turns("attribute"):
+    asked = [each for task in ("attribute", "caption") for each in drawn_turns(task)]
+    for drawing, turn in asked:
+        if turn.task == "scene/caption":
+            continue
         found = things(drawing)
         names = [str(thing) for thing in found]
         assert len(set(names)) == len(names)
@@ -86,7 +89,8 @@ def test_yes_and_no_are_about_as_frequent():
 
 def test_captions_describe_the_drawn_shapes():
     for drawing, turn in drawn_turns("caption"):
-        assert turn.answer == describe(things(drawing))
+        if turn.task == "scene/caption":
+            assert turn.answer == describe(things(drawing))
 
 
 RED, BLUE, ORANGE = (

@@ -69,6 +69,21 @@ def test_every_problem_asks_something_and_answers_it(task):
             assert {turn.task for turn in problem.turns} <= set(SCORED)
 
 
+@pytest.mark.parametrize("task", PICTURE_TASKS)
+def test_more_questions_come_after_those_that_are_asked_and_none_twice(task):
+    more = 0
+    for split in SPLITS:
+        for problem in problems(task, split):
+            asked = problem.asked(8)
+            assert asked.turns[: len(problem.turns)] == problem.turns
+            assert len(problem.turns) <= len(asked.turns) <= 8
+            assert len({turn.question for turn in asked.turns}) == len(asked.turns)
+            assert asked.drawing is problem.drawing
+            assert problem.asked(1) == problem
+            more += len(asked.turns) - len(problem.turns)
+    assert (more == 0) == (task in ("word", "number", "line"))
+
+
 def test_every_scored_name_occurs():
     assert {
         turn.task for task in TASKS for split in SPLITS for problem in problems(task, split) for turn in problem.turns

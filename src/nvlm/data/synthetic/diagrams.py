@@ -1,6 +1,7 @@
 """Small flow diagrams: labelled boxes joined by arrows (paper table 6: chart and diagram)."""
 
 import random
+from itertools import pairwise
 
 from nvlm.data.synthetic.canvas import Canvas, draw_layout
 from nvlm.data.synthetic.problem import Problem, Turn
@@ -34,7 +35,11 @@ def diagram(rng: random.Random, split: Split) -> Problem:
         Turn("diagram/last", "Which is last?", words[-1]),
         Turn("diagram/count", "How many boxes are there?", str(number)),
     ]
-    return Problem(rng.sample(turns, rng.randint(1, 4)), canvas.finish())
+    asked = rng.sample(turns, rng.randint(1, 4))
+    for one, next_one in pairwise(words):
+        turns.append(Turn("diagram/next", f"What follows {one}?", next_one))
+        turns.append(Turn("diagram/previous", f"What comes before {next_one}?", one))
+    return Problem(asked, canvas.finish(), rng.sample(turns, len(turns)))
 
 
 def _draw_flow(rng: random.Random, canvas: Canvas, words: list[str], across: bool) -> None:

@@ -26,8 +26,12 @@ class Listing:
 
     rows: list[tuple[str, int]]
 
-    def turns(self, rng: random.Random, where: str, count: int) -> list[Turn]:
-        """``count`` different questions with their answers; ``where`` is the task's family (``text``, ``table`` …)."""
+    def turns(self, rng: random.Random, where: str, count: int | None = None) -> list[Turn]:
+        """``count`` different questions with their answers, or all.
+
+        Args:
+            where: the task's family (``text``, ``table`` …).
+        """
         makers: list[Callable[[], Turn]] = [partial(self._value, rng, where, label) for label, _ in self.rows]
         makers += [partial(self._extreme, rng, where, largest=largest) for largest in (True, False)] * 2
         if max(value for _, value in self.rows) <= LARGEST_SUM:
@@ -40,6 +44,12 @@ class Listing:
             if len(turns) == count:
                 break
         return list(turns.values())
+
+    def others(self, rng: random.Random, where: str, asked: list[Turn]) -> list[Turn]:
+        """All questions but those that were asked, in other words perhaps."""
+        known = {(turn.task, turn.answer) for turn in asked}
+        found = {(turn.task, turn.answer): turn for turn in self.turns(rng, where)}
+        return [turn for key, turn in found.items() if key not in known]
 
     def value(self, label: str) -> int:
         """The value that stands beside ``label``."""

@@ -69,7 +69,9 @@ def page(rng: random.Random, split: Split) -> Problem:
     place = rng.randrange(len(lines))
     turns.append(Turn("read/nth_line", f"Read line {place + 1}.", lines[place]))
     turns.append(Turn("read/count_lines", "How many lines are there?", str(len(lines))))
-    return Problem(rng.sample(turns, rng.randint(1, 2)), canvas.finish())
+    asked = rng.sample(turns, rng.randint(1, 2))
+    turns += [Turn("read/nth_line", f"Read line {place}.", text) for place, text in enumerate(lines, 1)]
+    return Problem(asked, canvas.finish(), rng.sample(turns, len(turns)))
 
 
 def _word_or_number(rng: random.Random) -> str:

@@ -41,38 +41,29 @@ def count(rng: random.Random, split: Split) -> Problem:
             _count(things, asked.colour, asked.shape),
         ),
     ]
-    return Problem(rng.sample(turns, rng.randint(1, 3)), _drawn(rng, layout, things))
+    asked, drawing = rng.sample(turns, rng.randint(1, 3)), _drawn(rng, layout, things)
+    for colour in sorted({thing.colour for thing in things}):
+        turns.append(Turn("scene/count_colour", f"How many {colour} shapes are there?", _count(things, colour=colour)))
+    for shape in sorted({thing.shape for thing in things}):
+        turns.append(Turn("scene/count_shape", f"How many {plural(shape)} are there?", _count(things, shape=shape)))
+    return Problem(asked, drawing, rng.sample(turns, len(turns)))
 
 
 def attribute(rng: random.Random, split: Split) -> Problem:
     """Two to five different shapes: which colour, which shape, and where they are to each other."""
     layout, things = _scene(rng, split, rng.randint(2, 5))
-    turns = []
-    for thing in things:
-        if sum(other.shape == thing.shape for other in things) == 1:
-            turns.append(Turn("scene/colour", f"What colour is the {thing.shape}?", thing.colour))
-        if sum(other.colour == thing.colour for other in things) == 1:
-            turns.append(Turn("scene/shape", f"Which shape is {thing.colour}?", thing.shape))
-    turns += [
-        _relation(rng, *pair) for pair in (rng.sample(things, 2) for _ in range(3)) if str(pair[0]) != str(pair[1])
-    ]
-    by_x, by_y = sorted(things, key=lambda thing: thing.x), sorted(things, key=lambda thing: thing.y)
-    for words, thing, beside in (
-        ("on the left", by_x[0], by_x[1].x - by_x[0].x),
-        ("on the right", by_x[-1], by_x[-1].x - by_x[-2].x),
-        ("at the top", by_y[0], by_y[1].y - by_y[0].y),
-        ("at the bottom", by_y[-1], by_y[-1].y - by_y[-2].y),
-    ):
-        if beside > thing.radius:
-            turns.append(Turn("scene/position", f"Which shape is {words}?", str(thing)))
-    unique = list({turn.question: turn for turn in turns}.values())
-    return Problem(rng.sample(unique, min(len(unique), rng.randint(1, 4))), _drawn(rng, layout, things))
+    turns = _attributes(rng, things)
+    asked, drawing = rng.sample(turns, min(len(turns), rng.randint(1, 4))), _drawn(rng, layout, things)
+    others = turns + _attributes(rng, things)
+    return Problem(asked, drawing, rng.sample(others, len(others)))
 
 
 def caption(rng: random.Random, split: Split) -> Problem:
     """A scene of one to four things in words: two things with their relation, three and more from left to right."""
     layout, things = _scene(rng, split, rng.randint(1, 4))
-    return Problem([Turn("scene/caption", rng.choice(CAPTION), describe(things))], _drawn(rng, layout, things))
+    asked, drawing = [Turn("scene/caption", rng.choice(CAPTION), describe(things))], _drawn(rng, layout, things)
+    others = _attributes(rng, things) if len(things) > 1 else []
+    return Problem(asked, drawing, rng.sample(others, len(others)))
 
 
 def describe(things: list[Thing]) -> str:
@@ -94,6 +85,29 @@ def describe(things: list[Thing]) -> str:
 def plural(shape: str) -> str:
     """The shape's name for several of it."""
     return PLURALS.get(shape, f"{shape}s")
+
+
+def _attributes(rng: random.Random, things: list[Thing]) -> list[Turn]:
+    """Different questions about two or more things: colour, shape, three relations, what is outermost."""
+    turns = []
+    for thing in things:
+        if sum(other.shape == thing.shape for other in things) == 1:
+            turns.append(Turn("scene/colour", f"What colour is the {thing.shape}?", thing.colour))
+        if sum(other.colour == thing.colour for other in things) == 1:
+            turns.append(Turn("scene/shape", f"Which shape is {thing.colour}?", thing.shape))
+    turns += [
+        _relation(rng, *pair) for pair in (rng.sample(things, 2) for _ in range(3)) if str(pair[0]) != str(pair[1])
+    ]
+    by_x, by_y = sorted(things, key=lambda thing: thing.x), sorted(things, key=lambda thing: thing.y)
+    for words, thing, beside in (
+        ("on the left", by_x[0], by_x[1].x - by_x[0].x),
+        ("on the right", by_x[-1], by_x[-1].x - by_x[-2].x),
+        ("at the top", by_y[0], by_y[1].y - by_y[0].y),
+        ("at the bottom", by_y[-1], by_y[-1].y - by_y[-2].y),
+    ):
+        if beside > thing.radius:
+            turns.append(Turn("scene/position", f"Which shape is {words}?", str(thing)))
+    return list({turn.question: turn for turn in turns}.values())
 
 
 def _relation(rng: random.Random, one: Thing, other: Thing) -> Turn:

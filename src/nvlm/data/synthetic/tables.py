@@ -22,7 +22,8 @@ def table(rng: random.Random, split: Split) -> Problem:
     most = min(6, fitting - (header is not None))
     listing = _fitting(rng, split, canvas, most, room=layout.width - 8, header=header)
     draw_table(rng, canvas, listing, header)
-    return Problem(listing.turns(rng, "table", rng.randint(1, 4)), canvas.finish())
+    asked = listing.turns(rng, "table", rng.randint(1, 4))
+    return Problem(asked, canvas.finish(), listing.others(rng, "table", asked))
 
 
 def draw_table(rng: random.Random, canvas: Canvas, listing: Listing, header: tuple[str, str] | None) -> None:
@@ -61,7 +62,8 @@ def chart(rng: random.Random, split: Split) -> Problem:
         count = min(6, int((layout.height - 4) / (layout.size * LINE_HEIGHT)))
         listing = _fitting(rng, split, canvas, count, room=layout.width - 36)
         draw_lying_bars(rng, canvas, listing)
-    return Problem(listing.turns(rng, "chart", rng.randint(1, 4)), canvas.finish())
+    asked = listing.turns(rng, "chart", rng.randint(1, 4))
+    return Problem(asked, canvas.finish(), listing.others(rng, "chart", asked))
 
 
 def draw_lying_bars(rng: random.Random, canvas: Canvas, listing: Listing) -> None:

@@ -1,9 +1,10 @@
-"""Everything that a drawing shows, in words, from its marks: a last turn that every training picture gets.
+"""Everything that a drawing shows, in words, from its marks: a last turn of training pictures.
 
 The paper pretrains on captions and whole documents (table 4). One short answer teaches a small model to read one word
 of a picture; this turn teaches it to read them all.
 """
 
+from dataclasses import replace
 from itertools import groupby
 
 from nvlm.data.synthetic.canvas import Box, Mark
@@ -19,7 +20,7 @@ def with_transcript(problem: Problem) -> Problem:
     question, answer = (WRITTEN, transcript(written)) if written else (DRAWN, listing(marks))
     if any(turn.answer == answer for turn in problem.turns):
         return problem
-    return Problem([*problem.turns, Turn("transcript", question, answer)], problem.drawing)
+    return replace(problem, turns=[*problem.turns, Turn("transcript", question, answer)])
 
 
 def transcript(marks: list[Mark]) -> str:

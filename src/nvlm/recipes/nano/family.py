@@ -6,34 +6,29 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import Tensor
 from transformers import PreTrainedModel
 
 from nvlm.evaluation.nano_suite import run_suite
 from nvlm.inference import ask_batch, load
-from nvlm.modeling.connector import Connector
 from nvlm.modeling.model import NVLMForConditionalGeneration
-from nvlm.recipes.nano.backbone_cards import write_encoder_card, write_language_card
+from nvlm.recipes.nano.backbone_cards import write_language_card
 from nvlm.recipes.nano.backbones import (
-    ENCODER,
     LANGUAGE,
     MADE,
     Backbones,
     differences,
     note_made,
     read_backbones,
-    read_language,
     trained,
 )
-from nvlm.recipes.nano.build import build_variant, family_config, save
+from nvlm.recipes.nano.build import build_variant, save
 from nvlm.recipes.nano.card import trained_stages, write_card
+from nvlm.recipes.nano.encoder import make_encoder
 from nvlm.recipes.nano.language import TextBatches, build_language_model, build_processor, language_loss
-from nvlm.recipes.nano.naming import NamingReader, naming_batch, naming_scores
 from nvlm.recipes.nano.phases import phases
 from nvlm.recipes.nano.pictures import Pictures, open_pictures
 from nvlm.recipes.nano.stages import NanoRecipe
 from nvlm.recipes.nano.variant import Variant
-from nvlm.recipes.nano.vision import DenseReader, vision_batch, vision_scores
 from nvlm.training.loop import train
 
 
@@ -95,56 +90,8 @@ class NanoRun:
     def make_backbones(self) -> Backbones:
         """The run's own backbones; those that are finished are left alone."""
         self._make_language()
-        self._make_vision()
+        make_encoder(self.recipe, self.folder)
         return read_backbones(self.folder)
-
-    def _make_vision(self) -> None:
-        """The vision encoder: its own stage, then naming what it sees as the language model would."""
-        target = self.folder / ENCODER
-        if (target / MADE).exists():
-            return
-        torch.manual_seed(self.recipe.vision.seed)
-        reader, stage = DenseReader(), self.recipe.vision
-        train(
-            stage,
-            reader,
-            lambda step: [vision_batch("train", "vision", step * stage.batch, stage.batch)],
-            reader.loss,
-            self.folder / "vision",
-            resume=True,
-            evaluate=lambda: vision_scores(reader),
-            evaluate_every=200,
-        )
-        naming = self._name(reader)
-        save(reader.vision_model, target)
-        stages = [
-            trained("vision encoder, dense labels", self.folder / "vision"),
-            trained("naming: vision encoder, in the language model's embeddings", self.folder / "naming"),
-        ]
-        with torch.inference_mode():
-            count = self.recipe.questions
-            scores = vision_scores(reader, "test", count) | naming_scores(naming, "test", count)
-        write_encoder_card(target, reader.vision_model.num_parameters(), stages, scores, count)
-        note_made(target, self.recipe, stages)
-
-    def _name(self, reader: DenseReader) -> NamingReader:
-        language = read_language(self.folder)
-        config = family_config("D", reader.vision_model, language)
-        torch.manual_seed(self.recipe.naming.seed)
-        embeddings: Tensor = language.get_input_embeddings().weight  # type: ignore[assignment]
-        naming = NamingReader(reader, Connector(config), embeddings, blank=config.image_token_id)
-        stage, drawn = self.recipe.naming, self.recipe.vision.steps * self.recipe.vision.batch
-        train(
-            stage,
-            naming,
-            lambda step: [naming_batch("train", "vision", drawn + step * stage.batch, stage.batch)],
-            naming.loss,
-            self.folder / "naming",
-            resume=True,
-            evaluate=lambda: naming_scores(naming),
-            evaluate_every=100,
-        )
-        return naming
 
     def _make_language(self) -> None:
         """The language model; its folder is the baseline of every comparison."""

@@ -22,6 +22,8 @@ from nvlm.recipes.features import Frozen, store_features, stored_features
 from nvlm.recipes.nano.sizes import MAX_TILES, TILE_SIZE
 
 STREAM = "pictures"
+MOST_TURNS = 8
+"""Questions about a picture: each is a lesson for the price of its words, where a picture costs its image tokens."""
 DRAWN, FEATURES = "drawn", "features"
 IMAGES = NVLMImageProcessor(tile_size=TILE_SIZE, max_tiles=MAX_TILES)
 
@@ -53,7 +55,7 @@ def open_pictures(folder: Path, encoder: PreTrainedModel, count: int, say: Calla
         ValueError: the folder holds features of another encoder, or there is no room for them on the disk.
     """
     frozen, drawn = Frozen(encoder, weights_hash(encoder)), folder / DRAWN
-    settings = {"name": DRAWN, "stream": STREAM, "tasks": list(PICTURE_TASKS)}
+    settings = {"name": DRAWN, "stream": STREAM, "tasks": list(PICTURE_TASKS), "turns": MOST_TURNS}
     draw_shards(drawn, settings, count, draw_sample, "drawing pictures")
     store_features(frozen, IMAGES, [drawn], folder / FEATURES, say)
     return Pictures(folder, count, StoredSamples(drawn), stored_features(frozen, IMAGES, folder / FEATURES))
@@ -75,8 +77,9 @@ def draw_sample(number: int) -> tuple[dict[str, Any], list[Image.Image]]:
 
 
 def picture(number: int) -> Problem:
-    """A training picture with its turns, the last about all that it shows."""
-    return with_transcript(draw_problem(PICTURE_TASKS, "train", STREAM, number))
+    """A training picture with what can be asked about it; of every second one the last turn is about all it shows."""
+    problem = draw_problem(PICTURE_TASKS, "train", STREAM, number).asked(MOST_TURNS)
+    return with_transcript(problem) if number % 2 else problem
 
 
 def marks_of(raw: Raw) -> list[Mark]:

@@ -12,11 +12,11 @@ from nvlm.recipes.nano.sizes import CROSS_ATTENTION, DOWNSAMPLE, LANGUAGE, MAX_T
 from nvlm.recipes.recipe import Backbone, ImageStage, Model, Recipe
 from nvlm.training.stages import Stage
 
-TEXT = 80
-"""Tokens of the longest questions with their answer and template, beside the picture."""
+TEXT = 220
+"""Tokens of the longest questions with their answers and template, beside the picture."""
 
-ANSWERED = 0.2
-"""Share of the text that is the answer."""
+ANSWERED = 0.25
+"""Share of the text that is answers."""
 
 
 def nano(architecture: str) -> Recipe:

@@ -68,7 +68,7 @@ SFT = replace(
     PRETRAIN,
     name="sft",
     trainable=(*NEW_PARTS, LANGUAGE_MODEL),
-    steps=1400,
+    steps=2400,
     warmup=50,
     final_lr=3e-5,
     matrix_lr=0.005,
@@ -108,6 +108,6 @@ class NanoRecipe:
     align: Stage = ALIGN
     pretrain: Stage = PRETRAIN
     sft: Stage = SFT
-    pictures: int = 20_000
+    pictures: int = 30_000
     text_rows: int = TEXT_ROWS
     questions: int = 500
