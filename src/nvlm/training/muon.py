@@ -51,13 +51,16 @@ class Float32Muon(Muon):
             state["momentum_buffer"] = torch.zeros_like(gradient)
         average: Tensor = state["momentum_buffer"]
         average.lerp_(gradient, 1 - momentum)
-        return gradient.lerp(average, momentum) if group["nesterov"] else average
+        if not group["nesterov"]:
+            return average
+        ahead: Tensor = gradient.lerp(average, momentum)
+        return ahead
 
 
 def orthogonalise(matrices: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float) -> Tensor:
     """Newton-Schulz: (M, R, C) → matrices with the same singular vectors and singular values near 1, in float32."""
     a, b, c = coefficients
-    found = matrices.float()
+    found: Tensor = matrices.float()
     if tall := found.shape[1] > found.shape[2]:
         found = found.mT
     found = found / torch.linalg.matrix_norm(found, keepdim=True).clamp(min=eps)

@@ -41,12 +41,12 @@ def count(rng: random.Random, split: Split) -> Problem:
             _count(things, asked.colour, asked.shape),
         ),
     ]
-    asked, drawing = rng.sample(turns, rng.randint(1, 3)), _drawn(rng, layout, things)
+    first, drawing = rng.sample(turns, rng.randint(1, 3)), _drawn(rng, layout, things)
     for colour in sorted({thing.colour for thing in things}):
         turns.append(Turn("scene/count_colour", f"How many {colour} shapes are there?", _count(things, colour=colour)))
     for shape in sorted({thing.shape for thing in things}):
         turns.append(Turn("scene/count_shape", f"How many {plural(shape)} are there?", _count(things, shape=shape)))
-    return Problem(asked, drawing, rng.sample(turns, len(turns)))
+    return Problem(first, drawing, rng.sample(turns, len(turns)))
 
 
 def attribute(rng: random.Random, split: Split) -> Problem:
