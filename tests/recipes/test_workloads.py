@@ -35,7 +35,7 @@ def test_what_the_command_line_changes():
 def test_supervised_text_is_a_share():
     recipe = find_recipe("nano", "X")
     work = workload_of(recipe, recipe.sft)
-    assert work.supervised == 0.2 * work.text
+    assert work.supervised == 0.25 * work.text
     assert (work.moments, work.stored_features) == (1, True)
     assert work.rows * recipe.sft.length <= 2500
 
