@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.optim import Muon, Optimizer
 
 from nvlm.recipes.nano.backbones import read_backbones
+from nvlm.recipes.nano.stages import LANGUAGE, VISION
 from nvlm.training.muon import Float32Muon
-from nvlm.training.optim import BOUNDARIES
+from nvlm.training.optim import build_optimizers
 
 ROUNDS = 7
 
@@ -25,10 +26,8 @@ def main() -> None:
     """Compare on both backbones."""
     torch.manual_seed(0)
     backbones = read_backbones()
-    for model in (backbones.encoder, backbones.language):
-        named = model.named_parameters()
-        matrices = [each for name, each in named if each.ndim == 2 and not any(part in name for part in BOUNDARIES)]
-        compare(type(model).__name__, matrices)
+    for model, stage in ((backbones.encoder, VISION), (backbones.language, LANGUAGE)):
+        compare(type(model).__name__, build_optimizers(model, stage)["muon"].param_groups[0]["params"])
 
 
 def compare(name: str, matrices: list[Tensor]) -> None:

@@ -1,7 +1,7 @@
-"""Muon in float32: what `torch.optim.Muon` does, without bfloat16, which many CPUs compute twenty times more slowly."""
+"""Muon in float32: what `torch.optim.Muon` does, without bfloat16, which many CPUs compute far more slowly."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -10,11 +10,17 @@ from torch.optim import Muon
 
 
 class Float32Muon(Muon):
-    """`torch.optim.Muon`, with the same arguments and state; matrices of one shape are orthogonalised together.
+    """`torch.optim.Muon`, with the same state; matrices of one shape are orthogonalised together (decision 0046).
 
-    torch's iterates in bfloat16. On a CPU with no instructions for it, that takes longer than a small model's forward
-    and backward pass together: measured by ``benchmarks/muon.py``.
+    Args:
+        matrices: that are to be trained.
+        lr, weight_decay, nesterov: as torch's; its rates are adjusted to a matrix's shape as in Keller Jordan's Muon.
     """
+
+    def __init__(
+        self, matrices: Iterable[Tensor], lr: float = 1e-3, weight_decay: float = 0.1, nesterov: bool = True
+    ) -> None:
+        super().__init__(matrices, lr=lr, weight_decay=weight_decay, nesterov=nesterov)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]

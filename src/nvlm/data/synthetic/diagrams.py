@@ -29,17 +29,21 @@ def diagram(rng: random.Random, split: Split) -> Problem:
     _draw_flow(rng, canvas, words, across)
     place = rng.randrange(number - 1)
     turns = [
-        Turn("diagram/next", f"What follows {words[place]}?", words[place + 1]),
-        Turn("diagram/previous", f"What comes before {words[place + 1]}?", words[place]),
+        *_neighbours(words[place], words[place + 1]),
         Turn("diagram/first", "Which is first?", words[0]),
         Turn("diagram/last", "Which is last?", words[-1]),
         Turn("diagram/count", "How many boxes are there?", str(number)),
     ]
     asked = rng.sample(turns, rng.randint(1, 4))
-    for one, next_one in pairwise(words):
-        turns.append(Turn("diagram/next", f"What follows {one}?", next_one))
-        turns.append(Turn("diagram/previous", f"What comes before {next_one}?", one))
+    turns += [turn for pair in pairwise(words) for turn in _neighbours(*pair)]
     return Problem(asked, canvas.finish(), rng.sample(turns, len(turns)))
+
+
+def _neighbours(one: str, following: str) -> list[Turn]:
+    return [
+        Turn("diagram/next", f"What follows {one}?", following),
+        Turn("diagram/previous", f"What comes before {following}?", one),
+    ]
 
 
 def _draw_flow(rng: random.Random, canvas: Canvas, words: list[str], across: bool) -> None:

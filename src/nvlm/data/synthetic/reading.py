@@ -66,11 +66,11 @@ def page(rng: random.Random, split: Split) -> Problem:
     for place, text in enumerate(lines):
         canvas.text(left, top + place * step, text)
     turns = [Turn("read/page", rng.choice(READ), "\n".join(lines))]
-    place = rng.randrange(len(lines))
-    turns.append(Turn("read/nth_line", f"Read line {place + 1}.", lines[place]))
+    each = [Turn("read/nth_line", f"Read line {place}.", text) for place, text in enumerate(lines, 1)]
+    turns.append(rng.choice(each))
     turns.append(Turn("read/count_lines", "How many lines are there?", str(len(lines))))
     asked = rng.sample(turns, rng.randint(1, 2))
-    turns += [Turn("read/nth_line", f"Read line {place}.", text) for place, text in enumerate(lines, 1)]
+    turns += each
     return Problem(asked, canvas.finish(), rng.sample(turns, len(turns)))
 
 

@@ -33,8 +33,8 @@ def count(rng: random.Random, split: Split) -> Problem:
     asked = rng.choice(things)
     turns = [
         Turn("scene/count", "How many shapes are there?", str(len(things))),
-        Turn("scene/count_colour", f"How many {asked.colour} shapes are there?", _count(things, colour=asked.colour)),
-        Turn("scene/count_shape", f"How many {plural(asked.shape)} are there?", _count(things, shape=asked.shape)),
+        _of_colour(things, asked.colour),
+        _of_shape(things, asked.shape),
         Turn(
             "scene/count_both",
             f"How many {asked.colour} {plural(asked.shape)} are there?",
@@ -42,10 +42,8 @@ def count(rng: random.Random, split: Split) -> Problem:
         ),
     ]
     first, drawing = rng.sample(turns, rng.randint(1, 3)), _drawn(rng, layout, things)
-    for colour in sorted({thing.colour for thing in things}):
-        turns.append(Turn("scene/count_colour", f"How many {colour} shapes are there?", _count(things, colour=colour)))
-    for shape in sorted({thing.shape for thing in things}):
-        turns.append(Turn("scene/count_shape", f"How many {plural(shape)} are there?", _count(things, shape=shape)))
+    turns += [_of_colour(things, colour) for colour in sorted({thing.colour for thing in things})]
+    turns += [_of_shape(things, shape) for shape in sorted({thing.shape for thing in things})]
     return Problem(first, drawing, rng.sample(turns, len(turns)))
 
 
@@ -116,6 +114,14 @@ def _relation(rng: random.Random, one: Thing, other: Thing) -> Turn:
     first_is_smaller = one.x < other.x if across else one.y < other.y
     true = first_is_smaller == (words in ("left of", "above"))
     return Turn("scene/relation", f"Is the {one} {words} the {other}?", "yes" if true else "no")
+
+
+def _of_colour(things: list[Thing], colour: str) -> Turn:
+    return Turn("scene/count_colour", f"How many {colour} shapes are there?", _count(things, colour=colour))
+
+
+def _of_shape(things: list[Thing], shape: str) -> Turn:
+    return Turn("scene/count_shape", f"How many {plural(shape)} are there?", _count(things, shape=shape))
 
 
 def _count(things: list[Thing], colour: str | None = None, shape: str | None = None) -> str:
