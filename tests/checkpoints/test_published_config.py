@@ -150,7 +150,13 @@ def test_the_shipped_d_model_fits_there() -> None:
     back.image_token_id, back.published = config.image_token_id, None
     for name in ("vision_config", "text_config"):
         assert getattr(back, name).to_dict() == getattr(config, name).to_dict()
-    own = {"cross_attention_every", "cross_attention_gate_init", "cross_attention_warm_start", "architectures"}
+    own = {
+        "cross_attention_every",
+        "cross_attention_gate_init",
+        "cross_attention_warm_start",
+        "cross_attention_tags_added",
+        "architectures",
+    }
     own |= {"projector_layers"}  # two, by its number or as D has it anyway
     before, after = config.to_dict(), back.to_dict()
     assert {name for name in before if before[name] != after.get(name)} <= own

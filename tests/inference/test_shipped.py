@@ -17,7 +17,7 @@ FRESH = """
 import sys
 import nvlm
 from transformers import AutoModelForImageTextToText, AutoProcessor
-from PIL import Image
+from PIL import Image, ImageDraw
 
 model = AutoModelForImageTextToText.from_pretrained(sys.argv[1])
 processor = AutoProcessor.from_pretrained(sys.argv[1])
@@ -31,8 +31,10 @@ def answer(content):
 
 
 assert answer("apple 34\\nriver 12\\nHow much is river?") == "12"
-picture = {"type": "image", "image": Image.new("RGB", (128, 64), "white")}
-assert answer([picture, {"type": "text", "text": "How many shapes are there?"}]).isdigit()
+image = Image.new("RGB", (128, 64), "white")
+ImageDraw.Draw(image).ellipse((30, 20, 54, 44), fill=(214, 40, 40))
+picture = {"type": "image", "image": image}
+assert answer([picture, {"type": "text", "text": "Which shape is red?"}]) == "circle"
 """
 
 

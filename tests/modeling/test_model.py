@@ -10,6 +10,7 @@ from transformers import AutoModel, AutoModelForCausalLM
 
 from nvlm.modeling import ARCHITECTURES, Architecture, NVLMForConditionalGeneration, Views
 from nvlm.modeling.loss import predicting_rows
+from nvlm.modeling.placement import gather_memory, mean_tags
 from tests.modeling.batches import (
     EVERY_ARCHITECTURE,
     FAMILIES,
@@ -179,8 +180,27 @@ def test_h_tags_are_keys():
     assert changed.nonzero().flatten().tolist() == list(range(close, inputs["input_ids"].shape[1]))
 
 
-def test_h_padding_of_tags_is_not_read():
-    nvlm, inputs = model("H"), batch("H", [Picture(3), text(3)])
+@pytest.mark.parametrize("added", [False, True])
+def test_h_whose_tag_a_tag_is_shows_where_it_is_added_to_its_view(added: bool):
+    """Memory has no order: a tag beside a view says the same of every view. Two tiles that change places show it."""
+    inputs = batch("H", [text(3), Picture(2), text(4)])
+    nvlm = model("H", cross_attention_tags_added=added)
+    exchanged = inputs | {"memory_views": inputs["memory_views"].flip(1)}
+    before, after = (nvlm(**each).logits for each in (inputs, exchanged))
+    assert torch.allclose(before, after, atol=1e-5) is not added
+
+
+def test_h_a_tag_of_several_tokens_is_added_as_their_mean():
+    tags = torch.tensor([[[[1.0, 0.0], [0.0, 1.0]], [[2.0, 4.0], [9.0, 9.0]]]])
+    means = mean_tags(tags, torch.tensor([[[5, 6], [7, -1]]]))
+    assert means.tolist() == [[[0.5, 0.5], [2.0, 4.0]]]
+    memory = gather_memory(torch.zeros(2, 3, 2), torch.tensor([[0, 1]]), tags, means)
+    assert memory[0, :5].tolist() == [[1, 0], [0, 1], [0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]
+
+
+@pytest.mark.parametrize("added", [False, True])
+def test_h_padding_of_tags_is_not_read(added: bool):
+    nvlm, inputs = model("H", cross_attention_tags_added=added), batch("H", [Picture(3), text(3)])
     longer = torch.nn.functional.pad(inputs["memory_tag_ids"], (0, 2), value=-1)
     torch.testing.assert_close(nvlm(**inputs).logits, nvlm(**(inputs | {"memory_tag_ids": longer})).logits)
 

@@ -2,7 +2,14 @@ import torch
 from PIL import Image
 
 from nvlm.data.synthetic.canvas import Canvas, Layout
-from nvlm.recipes.nano.alignment import NOTHING, UNREADABLE, alignment_loss, nearest_named, shown_tokens
+from nvlm.recipes.nano.alignment import (
+    NOTHING,
+    UNREADABLE,
+    alignment_loss,
+    nearest_named,
+    place_codes,
+    shown_tokens,
+)
 from nvlm.recipes.nano.language import build_processor
 
 TOKENIZER = build_processor("D").tokenizer
@@ -60,6 +67,23 @@ def test_a_token_that_shows_two_words_is_half_each():
         }.items()
     }  # fmt: skip
     assert losses["both"] < losses["one"] < losses["another"]
+
+
+def test_codes_of_places_share_what_their_rows_and_columns_share():
+    codes = place_codes(16, 192)
+    places = [(place // 4, place % 4) for place in range(16)]
+    shared = [[float((row == r) + (column == c)) for r, c in places] for row, column in places]
+    torch.testing.assert_close(codes @ codes.T, torch.tensor(shared), atol=1e-5, rtol=0)
+
+
+def test_a_token_may_also_say_where_it_stands():
+    embeddings = 20 * torch.eye(10)
+    shown = torch.tensor([[[3, NOTHING], [5, NOTHING], [NOTHING, NOTHING], [7, NOTHING]]])
+    named = embeddings[torch.tensor([[3, 5, 7, 7]])]
+    placed = named + 0.5 * 20 * place_codes(4, 10)
+    assert alignment_loss(placed, shown, embeddings, blank=7, place=0.5) < 1e-4
+    for projected, place in ((named, 0.5), (placed, 0.0)):
+        assert alignment_loss(projected, shown, embeddings, blank=7, place=place) > 0.4
 
 
 def test_a_blank_picture_has_nothing_to_show():

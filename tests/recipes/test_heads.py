@@ -2,6 +2,7 @@ import pytest
 import torch
 from transformers import InternVLVisionConfig, InternVLVisionModel
 
+from nvlm.data.synthetic.tokenizer import build_tokenizer
 from nvlm.recipes.nano.build import build_model
 from nvlm.recipes.nano.heads import DISTANCES, start_reading
 from nvlm.recipes.nano.language import build_language_model
@@ -61,3 +62,19 @@ def test_an_architecture_without_memory_stays_as_it_is():
     before = {name: value.clone() for name, value in model.state_dict().items()}
     start_reading(model)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_tile_tags_begin_as_large_as_words_and_apart():
+    language, tokenizer = build_language_model(), build_tokenizer()
+    table = language.get_input_embeddings().weight
+    numbers = [tokenizer.get_vocab()[f"<tile_{number}>"] for number in range(1, 7)]
+    with torch.no_grad():
+        table[numbers] = 5 * table[1000]  # as after text-only training
+    before = table.detach().clone()
+    model = build_model("D", InternVLVisionModel(InternVLVisionConfig(**VISION)), language)
+    table = model.get_input_embeddings().weight
+    tags = table[numbers]
+    torch.testing.assert_close(tags.norm(dim=-1), before.norm(dim=-1).median().expand(6))
+    assert torch.nn.functional.cosine_similarity(tags[None], tags[:, None], dim=-1).triu(1).abs().max() < 0.5
+    words = [number for token, number in tokenizer.get_vocab().items() if not token.startswith("<tile_")]
+    assert torch.equal(table[words], before[words])

@@ -14,7 +14,7 @@ examples:
   nvlm compare nano --dry-run                      D, X and H: what is to be done, and how long it takes
   nvlm compare nano --seeds 3 --limit 200          stop it with Ctrl-C, go on with the same command
   nvlm compare nano --variants all                 with every ablation: tags, resolution, frozen, no text …
-  nvlm compare nano --variants d,d-no-tags,x-every-1,h-low-res+no-text --set sft.steps=300
+  nvlm compare nano --variants d,d-no-tags,x-every-2,h-low-res+no-text --set sft.steps=300
   nvlm compare nano --backbones runs/nano          on backbones that nvlm train nano made there
 """
 

@@ -40,6 +40,8 @@ class NVLMConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
         cross_attention_warm_start: new cross-attention starts as a copy of its own layer's self-attention.
         cross_attention_feed_forward: an own, also gated, feed-forward after cross-attention (Flamingo's form).
         cross_attention_qk_norm: RMS norm of every head's queries and keys.
+        cross_attention_tags_added: a tag in memory is also added to each token of its view (H). Memory has no order, so
+            a tag that only stands beside its view does not tell whose tag it is.
         published: for a model that came from NVIDIA's layout, what that layout holds and this configuration has no
             place for; see `nvlm.checkpoints.published_config`.
     """
@@ -66,6 +68,7 @@ class NVLMConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
     cross_attention_warm_start: bool = False
     cross_attention_feed_forward: bool = False
     cross_attention_qk_norm: bool = True
+    cross_attention_tags_added: bool = False
     published: dict[str, Any] | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:

@@ -29,6 +29,7 @@ from nvlm.modeling.placement import (
     fill_slots,
     gather_memory,
     keys_per_row,
+    mean_tags,
 )
 from nvlm.modeling.tensor_parallel import tensor_parallel_plan
 from nvlm.modeling.vision import encode, grid_size
@@ -371,10 +372,11 @@ class NVLMForConditionalGeneration(ImageGenerationMixin, PreTrainedModel):  # ty
             add_memory_layers(cache, layers, len(self.config.cross_attention_layers))
         states = None
         if features is not None:
-            tags = None
+            tags = added = None
             if memory_tag_ids is not None:
                 tags = self.get_input_embeddings()(memory_tag_ids.clamp(min=0))
-            states = gather_memory(features, memory_views, tags)
+                added = mean_tags(tags, memory_tag_ids) if self.config.cross_attention_tags_added else None
+            states = gather_memory(features, memory_views, tags, added)
         elif (held := cached_keys(cache)) != (wanted := keys_per_row(memory_views, memory_tag_ids, tokens)):
             raise ValueError(
                 f"memory_views names {wanted} keys per row but the cache holds {held}; "

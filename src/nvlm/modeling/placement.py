@@ -18,6 +18,7 @@ __all__ = [
     "fill_slots",
     "gather_memory",
     "keys_per_row",
+    "mean_tags",
     "rows_at",
     "without_first",
 ]
@@ -29,15 +30,26 @@ def fill_slots(embeds_BSD: Tensor, slots_BS: Tensor, features_VND: Tensor, views
     return embeds_BSD.masked_scatter(slots_BS[..., None], inline)
 
 
-def gather_memory(features_VND: Tensor, views_BM: Tensor, tags_BMGD: Tensor | None) -> Tensor:
+def gather_memory(
+    features_VND: Tensor, views_BM: Tensor, tags_BMGD: Tensor | None, added_BMD: Tensor | None = None
+) -> Tensor:
     """Lay out every row's memory, (B, M · (G + N), D): each view, after its tag where tags stand in memory.
 
-    What stands at padded views and tags is arbitrary; `masks.may_read` hides it.
+    `added` is added to every token of its view. What stands at padded views and tags is arbitrary; `masks.may_read`
+    hides it.
     """
     views = features_VND[views_BM.clamp(min=0)]
+    if added_BMD is not None:
+        views = views + added_BMD.unsqueeze(2).to(views)
     if tags_BMGD is not None:
         views = torch.cat([tags_BMGD.to(views), views], dim=2)
     return views.flatten(1, 2)
+
+
+def mean_tags(tags_BMGD: Tensor, tag_ids_BMG: Tensor) -> Tensor:
+    """The mean of each tag's tokens, (B, M, D)."""
+    written = (tag_ids_BMG >= 0).unsqueeze(-1).to(tags_BMGD)
+    return (tags_BMGD * written).sum(2) / written.sum(2).clamp(min=1)
 
 
 def keys_per_row(views_BM: Tensor, tag_ids_BMG: Tensor | None, tokens_per_view: int) -> int:

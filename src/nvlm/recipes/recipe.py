@@ -48,6 +48,7 @@ class Model:
         cross_attention_every: cross-attention stands in the last layer of each group of so many.
         cross_attention_gate_init: start value of the gates.
         cross_attention_warm_start: whether new cross-attention starts as a copy of its layer's self-attention.
+        cross_attention_tags_added: whether a tag in memory is also added to the tokens of its view.
         new_tokens: added to the language model's vocabulary if they are not in it, in this order.
     """
 
@@ -60,6 +61,7 @@ class Model:
     downsample: int = 2
     cross_attention_gate_init: float = 0.0
     cross_attention_warm_start: bool = False
+    cross_attention_tags_added: bool = False
     new_tokens: tuple[str, ...] = ()
 
     def config(self) -> NVLMConfig:
@@ -76,6 +78,7 @@ class Model:
             cross_attention_every=self.cross_attention_every,
             cross_attention_gate_init=self.cross_attention_gate_init,
             cross_attention_warm_start=self.cross_attention_warm_start,
+            cross_attention_tags_added=self.cross_attention_tags_added,
         )
 
 

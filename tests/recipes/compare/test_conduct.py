@@ -63,7 +63,7 @@ def test_everything_comes_to_stand_in_its_folder(finished: Study):
     assert d["quality"]["all picture tasks"]["score"]["n"] == 34
     assert d["text_change"]["change"]["n"] == 5
     assert [len(d["curves"][stage]["0"]) for stage in ("align", "pretrain", "sft")] == [2, 2, 3]
-    assert [layer for layer, _ in x["gates"]["0"]] == ["layer 2", "layer 4"] and d["gates"] == {}
+    assert [layer for layer, _ in x["gates"]["0"]] == ["layer 1", "layer 2", "layer 3", "layer 4"] and d["gates"] == {}
     assert x["parameters"]["connector"][0] == x["parameters"]["connector"][1] > 0
     assert x["parameters"]["vision encoder"][1] == 0
     assert [each["decoder"] for each in x["lengths"]] == [17] * 4
@@ -197,8 +197,8 @@ def test_variants_differ_only_in_what_they_are_called(ground: Shared):
     assert [phase.name for phase in ground.begin(find_variant("d-no-pretraining"))[2]] == ["sft"]
     low = sft("d-low-res").batches(0)
     assert sum(len(part["image_features"]) for part in low) == 2  # one view a picture
-    model = ground.begin(find_variant("x-every-1"))[0]
-    assert model.config.cross_attention_layers == (0, 1, 2, 3)
+    model = ground.begin(find_variant("x-every-2"))[0]
+    assert model.config.cross_attention_layers == (1, 3)
     new = [torch.cat([each.flatten() for each in ground.begin(find_variant("x", seed))[0].connector.parameters()])
            for seed in (0, 0, 1)]  # fmt: skip
     assert torch.equal(new[0], new[1]) and not torch.equal(new[0], new[2])

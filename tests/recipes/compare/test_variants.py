@@ -8,7 +8,7 @@ def test_a_name_is_an_architecture_and_its_changes():
     assert find_variant("d") == Variant("D")
     assert find_variant("x-frozen", seed=2) == Variant("X", 2, train_language=False)
     assert find_variant("h-low-res+no-text") == Variant("H", thumbnail_only=True, text=False)
-    assert find_variant("x-every-1") == Variant("X", cross_attention_every=1)
+    assert find_variant("x-every-2") == Variant("X", cross_attention_every=2)
     assert find_variant("d-2d-box").tags == "2d-box"
     assert base_of("x-low-res+no-text") == "x"
     assert title_of("x-low-res+no-text") == "X, low resolution: the thumbnail alone, no text-only data in SFT"
@@ -20,7 +20,7 @@ def test_a_name_is_an_architecture_and_its_changes():
         ("q-no-tags", "begins with no architecture"),
         ("d-no-tag", "did you mean no-tags"),
         ("d-feed-forward", "D has no cross-attention"),
-        ("d-every-2", "no change 'every-2': did you mean every-"),  # what is not changed is no change
+        ("d-every-1", "no change 'every-1': did you mean every-"),  # what is not changed is no change
         (" , ", "names nothing"),
     ],
 )

@@ -41,7 +41,7 @@ MAIN = tuple(name.lower() for name in ARCHITECTURES)
 ABLATIONS = (
     "d-low-res", "d-no-tags", "d-2d-grid", "d-2d-box", "x-low-res", "x-no-tags",
     "x-frozen", "d-no-text", "x-no-text", "h-no-text",
-    "d-no-pretraining", "x-no-pretraining", "x-every-1", "x-every-4", "x-feed-forward",
+    "d-no-pretraining", "x-no-pretraining", "x-every-2", "x-every-4", "x-feed-forward",
 )  # fmt: skip
 SETS = {"main": MAIN, "ablations": ABLATIONS, "all": MAIN + ABLATIONS}
 

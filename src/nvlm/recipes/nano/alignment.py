@@ -4,6 +4,7 @@ The paper pretrains the connector on captions and documents alone (section 4.5),
 thousands, a direct target helps: the mean of the language model's own embeddings of what the token covers.
 """
 
+import math
 from functools import cache
 
 import numpy as np
@@ -44,7 +45,7 @@ def shown_tokens(marks: list[Mark], columns: int, rows: int, tokenizer: PreTrain
     return torch.from_numpy(_by_token(patches))
 
 
-def alignment_loss(projected: Tensor, shown: Tensor, embeddings: Tensor, blank: int) -> Tensor:
+def alignment_loss(projected: Tensor, shown: Tensor, embeddings: Tensor, blank: int, place: float = 0.0) -> Tensor:
     """How far image tokens are from the embeddings of what they show, and how hard to tell from other embeddings.
 
     The first term is the squared distance to the mean embedding of what a token shows, in units of an embedding's own.
@@ -57,6 +58,7 @@ def alignment_loss(projected: Tensor, shown: Tensor, embeddings: Tensor, blank: 
         embeddings: (vocabulary, D) of the language model.
         blank: the token whose embedding stands for nothing. Zero would not do: the decoder's first norm blows small
             vectors up to the size of words.
+        place: of where a token stands in its view, beside what it shows: the size of `place_codes` in an embedding's.
     """
     present = shown >= 0
     shows = present.any(-1)
@@ -67,10 +69,25 @@ def alignment_loss(projected: Tensor, shown: Tensor, embeddings: Tensor, blank: 
     target = (embeddings[named] * share.unsqueeze(-1)).sum(2)
     sizes = embeddings.square().sum(-1)
     usual = sizes.median()  # tokens that the language model never met can be far larger
+    if place:
+        projected = projected - place * usual.sqrt() * place_codes(*projected.shape[1:]).to(projected)
     distance = (projected - target).square().sum(-1) / usual
     logits = SHARPNESS * (projected @ embeddings.T - sizes / 2) / usual
     surprise = -(logits.log_softmax(-1).gather(-1, named) * share).sum(-1)
     return ((distance + surprise) * weight).sum() / weight.sum()
+
+
+@cache
+def place_codes(tokens: int, width: int) -> Tensor:
+    """What tells image tokens of one view from each other by where they stand: (N, D), unit columns plus unit rows.
+
+    Directions are orthogonal and arbitrary, so that "in the same row" is one product of two tokens.
+    """
+    side = math.isqrt(tokens)
+    random = torch.randn(width, 2 * side, generator=torch.Generator().manual_seed(0))
+    columns, rows = torch.linalg.qr(random)[0].T.split(side)
+    codes: Tensor = rows[:, None] + columns[None]
+    return codes.flatten(0, 1)
 
 
 def nearest_named(projected: Tensor, shown: Tensor, embeddings: Tensor) -> tuple[int, int]:

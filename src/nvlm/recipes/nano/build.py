@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 from transformers import InternVLVisionModel, PreTrainedModel, Qwen2ForCausalLM
 
+from nvlm.data.synthetic.tokenizer import build_tokenizer
 from nvlm.inference.load import quiet
 from nvlm.modeling.config import NVLMConfig
 from nvlm.modeling.model import NVLMForConditionalGeneration
@@ -52,7 +55,21 @@ def build_model(
     torch.manual_seed(seed)
     model = NVLMForConditionalGeneration.from_backbones(config, encoder, language)
     start_reading(model)
+    start_tags(model, seed)
     return model
+
+
+@torch.no_grad()
+def start_tags(model: NVLMForConditionalGeneration, seed: int) -> None:
+    """Let tile tags begin as different as words are, in place.
+
+    Text-only training never meets them, and only pushes them all one way: 2.5 times as large as words, and alike.
+    """
+    tags = [number for token, number in build_tokenizer().get_vocab().items() if token.startswith("<tile_")]
+    table: Tensor = model.get_input_embeddings().weight  # type: ignore[assignment]
+    usual = table.norm(dim=-1).median()
+    fresh = torch.randn(len(tags), table.shape[1], generator=torch.Generator().manual_seed(seed))
+    table[sorted(tags)] = usual * F.normalize(fresh, dim=-1)
 
 
 def family_config(architecture: str, encoder: PreTrainedModel, language: PreTrainedModel, **values: Any) -> NVLMConfig:

@@ -63,7 +63,8 @@ def stage_loss(model: NVLMForConditionalGeneration, alignment_weight: float | No
         if shown is not None:
             embeddings: Tensor = model.get_input_embeddings().weight.detach()  # type: ignore[operator]
             projected = model.connector(inputs["image_features"])
-            aligned = share * alignment_loss(projected, shown, embeddings, blank=model.config.image_token_id)
+            blank = model.config.image_token_id
+            aligned = share * alignment_loss(projected, shown, embeddings, blank, stages.PLACE)
         if alignment_weight is None:
             return aligned
         next_token: Tensor = model(**inputs, use_cache=False).loss

@@ -37,9 +37,10 @@ LANGUAGE: dict[str, Any] = {
 """A Qwen2; the vocabulary's size comes from the tokenizer."""
 
 CROSS_ATTENTION: dict[str, Any] = {
-    "cross_attention_every": 2,
+    "cross_attention_every": 1,
     "cross_attention_gate_init": 0.5,
     "cross_attention_warm_start": True,
+    "cross_attention_tags_added": True,
 }
 """At this size zero gates open too slowly: a warm start, with the weights of the same layer's self-attention."""
 

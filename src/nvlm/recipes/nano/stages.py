@@ -77,6 +77,8 @@ SFT = replace(
 ALIGNMENT_WEIGHTS = {"align": None, "pretrain": 30.0, "sft": 0.5}
 """Of the alignment loss against the next-token loss (``None``: alone). A frozen language model that has never seen a
 picture is surely wrong about it, and its gradients would pull image tokens away from words: decisions 0034 and 0043."""
+PLACE = 0.5
+"""Size of the codes for an image token's column and for its row, in a usual embedding's, in the alignment loss."""
 
 TEXT_ROWS = 8
 """Text-only rows of a batch in SFT; the others are pictures. Pretraining sees pictures only (paper section 5.3)."""
