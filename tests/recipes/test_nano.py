@@ -3,11 +3,14 @@
 import json
 import shutil
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import pytest
 import torch
 
+from nvlm.evaluation.intervals import Score, mean_score
+from nvlm.evaluation.nano_suite import GROUPS
 from nvlm.modeling.model import NVLMForConditionalGeneration
 from nvlm.recipes.nano.batches import MixedBatches
 from nvlm.recipes.nano.family import NanoRun
@@ -37,6 +40,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> NanoRun:
     nano = NanoRun(tiny_recipe(), tmp_path_factory.mktemp("nano"), say=lambda line: None)
     nano.pictures(nano.make_backbones().encoder)
     return nano
+
+
+def perfect(*args: object, **kwargs: object) -> dict[str, Score]:
+    """In place of `run_suite`, where a test is not about the answers of a model that has learned nothing."""
+    return dict.fromkeys([*GROUPS, *chain.from_iterable(GROUPS.values())], mean_score([1.0]))
 
 
 def losses(folder: Path) -> list[float]:
@@ -129,7 +137,8 @@ def test_the_same_step_gives_the_same_text_batch():
 def test_interrupted_and_resumed_equals_uninterrupted(run: NanoRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     import nvlm.recipes.nano.family as family
 
-    whole = run.learn("X", resume=True)  # from the start, or what is there
+    monkeypatch.setattr(family, "run_suite", perfect)
+    whole = run.make("X", resume=True)  # from the start, or what is there
     begun = shutil.copytree(run.folder, tmp_path / "other", ignore=shutil.ignore_patterns("d", "x", "h", "nano-[dxh]"))
     other = NanoRun(tiny_recipe(), begun, say=lambda line: None)
     plain = family.train
@@ -139,8 +148,9 @@ def test_interrupted_and_resumed_equals_uninterrupted(run: NanoRun, tmp_path: Pa
 
     monkeypatch.setattr(family, "train", stop_in_sft)
     with pytest.raises(Interrupted, match="after step 2 of 3"):
-        other.learn("X")
+        other.make("X")
     monkeypatch.setattr(family, "train", plain)
-    resumed = other.learn("X", resume=True).state_dict()
+    resumed = other.make("X", resume=True)
+    assert resumed == begun / "nano-x"
     assert losses(begun / "x" / "sft") == losses(run.folder / "x" / "sft")
-    assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.state_dict().items())
+    assert (resumed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()

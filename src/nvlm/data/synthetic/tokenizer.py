@@ -49,7 +49,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
             pre_tokenizers.Split(Regex(word), "isolated"),
         ]
     )
-    added = [TURN_START, TURN_END, SLOT, "<Image>", "</Image>", "\n", *_tags()]
+    added = [TURN_START, TURN_END, SLOT, "<Image>", "</Image>", "\n", *tile_tags()]
     after_added = [decoders.Replace(f"{token} ", token) for token in added]
     tokenizer.decoder = decoders.Sequence(
         [
@@ -69,7 +69,8 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def _tags() -> list[str]:
+def tile_tags() -> list[str]:
+    """The tokens that are tile tags, the thumbnail's two spellings included."""
     return [f"<tile_{number}>" for number in range(1, 13)] + ["<tile_global_thumbnail>", "<tile_global>"]
 
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import InternVLVisionModel, PreTrainedModel, Qwen2ForCausalLM
 
-from nvlm.data.synthetic.tokenizer import build_tokenizer
+from nvlm.data.synthetic.tokenizer import build_tokenizer, tile_tags
 from nvlm.inference.load import quiet
 from nvlm.modeling.config import NVLMConfig
 from nvlm.modeling.model import NVLMForConditionalGeneration
@@ -65,11 +65,12 @@ def start_tags(model: NVLMForConditionalGeneration, seed: int) -> None:
 
     Text-only training never meets them, and only pushes them all one way: 2.5 times as large as words, and alike.
     """
-    tags = [number for token, number in build_tokenizer().get_vocab().items() if token.startswith("<tile_")]
+    known = build_tokenizer().get_vocab()
+    tags = [known[tag] for tag in tile_tags()]
     table: Tensor = model.get_input_embeddings().weight  # type: ignore[assignment]
     usual = table.norm(dim=-1).median()
     fresh = torch.randn(len(tags), table.shape[1], generator=torch.Generator().manual_seed(seed))
-    table[sorted(tags)] = usual * F.normalize(fresh, dim=-1)
+    table[tags] = usual * F.normalize(fresh, dim=-1)
 
 
 def family_config(architecture: str, encoder: PreTrainedModel, language: PreTrainedModel, **values: Any) -> NVLMConfig:
