@@ -132,7 +132,7 @@ def main() -> None:
         pictures = open_pictures(Path(folder), encoder, count, say=lambda line: None)
         once = (time.process_time() - began) / count
         print(f"a picture is drawn and encoded in {1000 * once:.1f} ms, once", flush=True)
-        steps = recipe.align.steps + recipe.pretrain.steps + recipe.sft.steps
+        steps = sum(getattr(recipe, name).steps for name in stages.STAGES)
         whole = [0.0, 0.0, once * recipe.pictures]
         for architecture in "DXH":
             taken = seconds_a_step(architecture, pictures, arguments.steps, arguments.rounds)

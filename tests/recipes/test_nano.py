@@ -31,6 +31,7 @@ def tiny_recipe() -> NanoRecipe:
         align=replace(recipe.align, steps=2, batch=4),
         pretrain=replace(recipe.pretrain, steps=2, batch=6),
         sft=replace(recipe.sft, steps=3, batch=6),
+        explain=replace(recipe.explain, steps=2, batch=6),
     )
 
 
@@ -52,7 +53,11 @@ def losses(folder: Path) -> list[float]:
 
 
 @pytest.mark.parametrize("architecture", ["D", "X", "H"])
-def test_each_architecture_is_made_from_the_same_backbones(run: NanoRun, architecture: str):
+def test_each_architecture_is_made_from_the_same_backbones(
+    run: NanoRun, architecture: str, monkeypatch: pytest.MonkeyPatch
+):
+    if architecture != "H":  # one of them answers the questions in earnest
+        monkeypatch.setattr("nvlm.recipes.nano.family.run_suite", perfect)
     folder = run.make(architecture)
     model = NVLMForConditionalGeneration.from_pretrained(folder)
     encoder = run.backbones().encoder.state_dict()
@@ -63,6 +68,7 @@ def test_each_architecture_is_made_from_the_same_backbones(run: NanoRun, archite
     assert f"nvlm train nano --arch {architecture.lower()}" in card
     assert "| alignment: connector | 2 x 4 |" in card
     assert "| SFT: the new parts and the language model | 3 x 6 |" in card
+    assert "| SFT, answers with evidence | 2 x 6 |" in card
     assert "| chart/value | " in card
     with pytest.raises(FileExistsError, match="--resume"):  # a second run
         run.make(architecture)
@@ -108,6 +114,23 @@ def test_a_batch_holds_the_features_of_its_pictures(run: NanoRun, max_tiles: int
     assert sum(len(part["shown_tokens"]) for part in parts) == len(found)
     assert sum(part["share"] for part in parts) == 1
     assert sum(part["accounting"]["text"]["samples"] for part in parts if "text" in part["accounting"]) == 2
+
+
+def test_answers_stand_after_their_evidence_where_a_stage_says_so(run: NanoRun):
+    """The same pictures and questions, and text-only rows as they are."""
+    pictures, tokenizer = run.pictures(run.backbones().encoder), build_processor("D").tokenizer
+
+    def answers(explain: bool) -> list[str]:
+        batches = MixedBatches(build_processor("D"), pictures, batch=26, text=2, seed=0, explain=explain)
+        rows = [part["labels"][0] for part in batches(0)]
+        ends = tokenizer.eos_token_id
+        return "".join(tokenizer.decode(row[row != -100]) for row in rows).split(tokenizer.decode([ends]))
+
+    plain, explained = sorted(answers(explain=False)), sorted(answers(explain=True))
+    expected = [turn.explained for number in range(24) for turn in picture(number).turns]
+    assert len(plain) == len(explained)
+    assert not [turn for turn in expected if turn.replace(" ", "") not in "".join(explained).replace(" ", "")]
+    assert sum(": " in answer for answer in plain) == 0 < sum(": " in answer for answer in explained)
 
 
 def test_a_stored_picture_remembers_what_it_shows(run: NanoRun):

@@ -10,13 +10,13 @@ from safetensors.torch import load_file
 
 from nvlm.recipes.nano import family
 from nvlm.recipes.nano.family import NanoRun
+from nvlm.recipes.nano.stages import STAGES
 from nvlm.recipes.nano.together import make_together
 from nvlm.training import loop
 from tests.recipes.test_nano import losses, perfect, tiny_recipe
 from tests.training.together import together
 
 TOLERANCE = 1e-4
-STAGES = ("align", "pretrain", "sft")
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,9 @@ def run(args: argparse.Namespace) -> int:
     names = ARCHITECTURES if args.arch == "all" else (args.arch,)
     samples = [
         to_sample(
-            TASKS[task][0](generator(args.split, f"inspect/{task}", index), args.split), f"{args.split}/{task}/{index}"
+            TASKS[task][0](generator(args.split, f"inspect/{task}", index), args.split),
+            f"{args.split}/{task}/{index}",
+            explain=True,
         )
         for task in args.task
         for index in range(args.count)

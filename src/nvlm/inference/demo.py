@@ -37,7 +37,7 @@ class Answer:
 
     Attributes:
         text: the answer.
-        right: is it the truth, but for case, white space and a full stop at the end?
+        right: is it, or what follows its colon, the truth, but for case, white space and a full stop at the end?
         milliseconds: from picture and question to text, alone in its batch.
         in_sequence, in_memory: image tokens that self-attention and cross-attention read (tags are not counted).
         prompt_tokens: length of the token sequence that the answer continues.

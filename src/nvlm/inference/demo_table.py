@@ -44,7 +44,7 @@ def _table(console: Console, names: Sequence[str], rounds: Sequence[Round]) -> T
     table = Table(
         box=_lines(console),
         show_lines=True,
-        title="The same questions to every model",
+        title="The same questions to every model (of an answer with a colon, what follows it counts)",
         title_justify="left",
         expand=True,
     )

@@ -41,8 +41,8 @@ def diagram(rng: random.Random, split: Split) -> Problem:
 
 def _neighbours(one: str, following: str) -> list[Turn]:
     return [
-        Turn("diagram/next", f"What follows {one}?", following),
-        Turn("diagram/previous", f"What comes before {following}?", one),
+        Turn("diagram/next", f"What follows {one}?", following, evidence=one),
+        Turn("diagram/previous", f"What comes before {following}?", one, evidence=following),
     ]
 
 

@@ -56,22 +56,24 @@ class Listing:
         return dict(self.rows)[label]
 
     def _value(self, rng: random.Random, where: str, label: str) -> Turn:
-        return Turn(f"{where}/value", rng.choice(VALUE).format(label), str(self.value(label)))
+        return Turn(f"{where}/value", rng.choice(VALUE).format(label), str(self.value(label)), evidence=label)
 
     def _extreme(self, rng: random.Random, where: str, *, largest: bool) -> Turn:
         pick, words, name = (max, LARGEST, "largest") if largest else (min, SMALLEST, "smallest")
-        return Turn(f"{where}/{name}", rng.choice(words), pick(self.rows, key=lambda row: row[1])[0])
+        label, value = pick(self.rows, key=lambda row: row[1])
+        return Turn(f"{where}/{name}", rng.choice(words), label, evidence=str(value))
 
     def _count(self, rng: random.Random, where: str) -> Turn:
         return Turn(f"{where}/count", rng.choice(COUNT), str(len(self.rows)))
 
     def _sum(self, rng: random.Random, where: str) -> Turn:
         (a, x), (b, y) = rng.sample(self.rows, 2)
-        return Turn(f"{where}/sum", rng.choice(SUM).format(a, b), str(x + y))
+        return Turn(f"{where}/sum", rng.choice(SUM).format(a, b), str(x + y), evidence=f"{a} {x}, {b} {y}")
 
     def _difference(self, rng: random.Random, where: str) -> Turn:
         (a, x), (b, y) = sorted(rng.sample(self.rows, 2), key=lambda row: -row[1])
-        return Turn(f"{where}/difference", rng.choice(DIFFERENCE).format(a, b), str(x - y))
+        question = rng.choice(DIFFERENCE).format(a, b)
+        return Turn(f"{where}/difference", question, str(x - y), evidence=f"{a} {x}, {b} {y}")
 
 
 def draw_listing(rng: random.Random, split: Split, count: int, largest: int | None = None) -> Listing:

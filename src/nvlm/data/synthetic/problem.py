@@ -7,11 +7,28 @@ from nvlm.data.synthetic.canvas import Drawing
 
 @dataclass(frozen=True)
 class Turn:
-    """One question with its exact answer; ``task`` is the name it is scored under."""
+    """One question with its exact answer.
+
+    Attributes:
+        task: the name it is scored under.
+        question, answer: what is asked, and the truth.
+        evidence: what a model that explains itself says before the answer: the label it looks up, the largest value,
+            the two things in their true order; empty where there is nothing to say.
+    """
 
     task: str
     question: str
     answer: str
+    evidence: str = ""
+
+    @property
+    def explained(self) -> str:
+        """The answer after its evidence.
+
+        >>> Turn("table/largest", "Which is largest?", "Germany", evidence="89").explained
+        '89: Germany'
+        """
+        return f"{self.evidence}: {self.answer}" if self.evidence else self.answer
 
 
 @dataclass(frozen=True)

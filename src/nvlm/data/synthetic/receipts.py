@@ -36,7 +36,10 @@ def receipt(rng: random.Random, split: Split) -> Problem:
         Turn("receipt/shop", "What is the name of the shop?", shop),
         Turn("receipt/count", "How many items are there?", str(len(items))),
     ]
-    turns += [Turn("receipt/price", rng.choice(PRICE).format(item), _money(price)) for item, price in items.items()]
+    turns += [
+        Turn("receipt/price", rng.choice(PRICE).format(item), _money(price), evidence=item)
+        for item, price in items.items()
+    ]
     return Problem(rng.sample(turns, rng.randint(1, 4)), canvas.finish(), rng.sample(turns, len(turns)))
 
 

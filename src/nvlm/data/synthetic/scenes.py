@@ -113,7 +113,8 @@ def _relation(rng: random.Random, one: Thing, other: Thing) -> Turn:
     words = rng.choice(("left of", "right of")) if across else rng.choice(("above", "below"))
     first_is_smaller = one.x < other.x if across else one.y < other.y
     true = first_is_smaller == (words in ("left of", "above"))
-    return Turn("scene/relation", f"Is the {one} {words} the {other}?", "yes" if true else "no")
+    question, answer = f"Is the {one} {words} the {other}?", "yes" if true else "no"
+    return Turn("scene/relation", question, answer, evidence=describe([one, other]))
 
 
 def _of_colour(things: list[Thing], colour: str) -> Turn:

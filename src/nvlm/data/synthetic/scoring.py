@@ -1,17 +1,26 @@
-"""Scores of the synthetic tasks: exact match, and for captions the share of what is named right."""
+"""Scores of the synthetic tasks: exact match of the conclusion, and for captions the share of what is named right."""
 
 import re
 
 from nvlm.data.synthetic.words import kinds
 
 
-def is_right(answer: str, truth: str) -> bool:
-    """Exact match but for case, white space and a full stop at the end.
+def conclusion(answer: str) -> str:
+    """An answer without the evidence before it (`Turn.explained`): what follows the last colon with a space.
 
-    >>> is_right(" 12. ", "12"), is_right("twelve", "12")
-    (True, False)
+    >>> conclusion("89: Germany"), conclusion("Germany"), conclusion("12:30")
+    ('Germany', 'Germany', '12:30')
     """
-    return _plain(answer) == _plain(truth)
+    return answer.rpartition(": ")[2]
+
+
+def is_right(answer: str, truth: str) -> bool:
+    """Exact match of the conclusion but for case, white space and a full stop at the end.
+
+    >>> is_right(" 12. ", "12"), is_right("root: 12", "12"), is_right("twelve", "12")
+    (True, True, False)
+    """
+    return _plain(conclusion(answer)) == _plain(truth)
 
 
 def caption_share(answer: str, truth: str) -> float:

@@ -58,14 +58,19 @@ def draw_problem(tasks: dict[str, tuple[Task, float]], split: Split, stream: str
     return tasks[name][0](rng, split)
 
 
-def to_sample(problem: Problem, id: str) -> Sample:
-    """The problem as a conversation, the picture in its first user turn."""
+def to_sample(problem: Problem, id: str, *, explain: bool = False) -> Sample:
+    """The problem as a conversation, the picture in its first user turn.
+
+    Args:
+        explain: answers about a drawing stand after their evidence.
+    """
     messages: list[Message] = []
     for turn in problem.turns:
         question: str | list[dict[str, Any]] = turn.question
         if problem.drawing is not None and not messages:
             question = [{"type": "image"}, {"type": "text", "text": turn.question}]
-        messages += [{"role": "user", "content": question}, {"role": "assistant", "content": turn.answer}]
+        answer = turn.explained if explain and problem.drawing is not None else turn.answer
+        messages += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
     images = [] if problem.drawing is None else [problem.drawing.image]
     return Sample(id, source="synthetic", task=problem.turns[0].task, messages=messages, images=images)
 

@@ -17,7 +17,9 @@ from nvlm.recipes.nano.pictures import Pictures, open_pictures
 from nvlm.recipes.nano.stages import NanoRecipe
 from nvlm.recipes.nano.variant import Variant
 
-CHANGEABLE = ("align", "pretrain", "sft", "pictures", "text_rows")
+COMPARED = ("align", "pretrain", "sft")
+"""A comparison is of plain answers: nano's last stage, whose answers name first what they rest on, is left out."""
+CHANGEABLE = (*COMPARED, "pictures", "text_rows")
 """What of a recipe a comparison goes by; the rest made the backbones, or counts a card's questions."""
 
 
@@ -33,7 +35,7 @@ class Shared:
         """A variant before its first stage, on copies of the backbones, and the stages that it goes through."""
         encoder, language = copy.deepcopy(self.backbones.encoder), copy.deepcopy(self.backbones.language)
         model, processor = build_variant(variant, encoder, language)
-        return model, processor, phases(self.recipe, variant, model, processor, self.pictures)
+        return model, processor, phases(self.recipe, variant, model, processor, self.pictures, COMPARED)
 
 
 def open_backbones(folder: Path) -> Backbones:

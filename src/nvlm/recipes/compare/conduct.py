@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from nvlm.recipes.compare.backbones import identity, open_backbones, share
+from nvlm.recipes.compare.backbones import COMPARED, identity, open_backbones, share
 from nvlm.recipes.compare.estimate import announce, remaining
 from nvlm.recipes.compare.examples import examples
 from nvlm.recipes.compare.lengths import lengths_of
@@ -82,7 +82,7 @@ def report_of(study: Study, command: str) -> Report:
         recipe="the nano family",
         command=command,
         machine="; and ".join(machines),
-        stages=[(name, _said(getattr(study.recipe, name))) for name in ("align", "pretrain", "sft")],
+        stages=[(name, _said(getattr(study.recipe, name))) for name in COMPARED],
         questions=study.questions,
         threads=with_threads,
     )

@@ -17,7 +17,7 @@ from nvlm.processing.images import read_header
 from nvlm.processing.tiling import choose_grid
 from nvlm.recipes.nano.alignment import shown_tokens
 from nvlm.recipes.nano.language import text_rows
-from nvlm.recipes.nano.pictures import Pictures, marks_of
+from nvlm.recipes.nano.pictures import Pictures, explained, marks_of
 from nvlm.recipes.nano.sizes import MAX_TILES, TILE_SIZE
 
 ROOM = Budget(2500)
@@ -38,19 +38,28 @@ class MixedBatches:
         seed: of the order of pictures in each pass over them, and of the text-only rows.
         aligned: add ``shown_tokens``, what every image token shows, and ``share``, the part's share of the step's
             pictures, for the alignment loss.
+        explain: answers about pictures say first what they rest on.
 
     Raises:
         ValueError: the processor cuts pictures into other views than the features are of.
     """
 
     def __init__(
-        self, processor: NVLMProcessor, pictures: Pictures, batch: int, text: int, seed: int, aligned: bool = True
+        self,
+        processor: NVLMProcessor,
+        pictures: Pictures,
+        batch: int,
+        text: int,
+        seed: int,
+        aligned: bool = True,
+        explain: bool = False,
     ) -> None:
         most: int = processor.image_processor.max_tiles
         if most not in (1, MAX_TILES):
             raise ValueError(f"there are features of up to {MAX_TILES} tiles; there are none of up to {most}")
         self._views = (ThumbnailViews if most == 1 else FeatureViews)(pictures.features)
-        self._processor, self._pictures, self._seed, self._aligned = processor, pictures, seed, aligned
+        self._processor, self._pictures, self._seed = processor, pictures, seed
+        self._aligned, self._explain = aligned, explain
         self._lay_out = LayOut(processor, ROOM.tokens)
         self._pictured, self._text = batch - text, text
 
@@ -69,7 +78,8 @@ class MixedBatches:
     def _drawn(self, step: int) -> list[Raw]:
         count = len(self._pictures)
         places = range(step * self._pictured, (step + 1) * self._pictured)
-        return [self._pictures.samples[_order(self._seed, place // count, count)[place % count]] for place in places]
+        drawn = [self._pictures.samples[_order(self._seed, place // count, count)[place % count]] for place in places]
+        return list(map(explained, drawn)) if self._explain else drawn
 
     def _texts(self, step: int) -> list[Raw]:
         """Text-only rows: drawn when they are wanted, none twice."""

@@ -44,7 +44,8 @@ size and style together).
 The first three rows made the backbones, nano-vision and nano-lm, which are shared by nano-d, nano-x and nano-h;
 so is the order of samples in the others. Minutes are wall clock on a shared machine of two cores, one or two threads.
 Naming and alignment are no stages of the paper's, and the loss of the latter goes on beside the paper's in both of its:
-`recipes/nano/naming.py` and `alignment.py`, decisions 0034, 0043 and 0047. Make it again with
+`recipes/nano/naming.py` and `alignment.py`, decisions 0034, 0043 and 0047. In the second part of SFT an answer names
+first what it rests on, as in `root: 31` (decision 0048). Make it again with
 
 ```
 nvlm train nano --arch {name}
@@ -52,8 +53,9 @@ nvlm train nano --arch {name}
 
 ## Accuracy
 
-On the held-out test split, {count} questions per task, answers generated greedily; exact match (captions: share of
-coloured shapes and relations named right), with 95 % intervals. Measured by
+On the held-out test split, {count} questions per task, answers generated greedily; exact match of the answer, which is
+what follows the colon where it names first what it rests on (captions: share of coloured shapes and relations named
+right), with 95 % intervals. Measured by
 `nvlm eval nano-{name} --limit {count}`.
 
 | tasks | score | target | floor |
@@ -76,7 +78,7 @@ other words than those of its tasks get arbitrary answers, and it is always conf
 
 TRIED = """\
 The loss was still falling when the schedule ended. What was tried, and what limits the family, stands in
-decisions 0034, 0043, 0045 and 0047."""
+decisions 0034, 0043, 0045, 0047 and 0048."""
 
 
 def write_card(
@@ -113,6 +115,7 @@ def trained_stages(folder: Path, architecture: str) -> list[Trained]:
         trained("alignment: connector", folder / "align"),
         trained(f"pretraining: {new}", folder / "pretrain"),
         trained("SFT: the new parts and the language model", folder / "sft"),
+        trained("SFT, answers with evidence", folder / "explain"),
     ]
 
 

@@ -34,20 +34,29 @@ def phases(
     model: NVLMForConditionalGeneration,
     processor: NVLMProcessor,
     pictures: Pictures,
+    names: Sequence[str] = stages.STAGES,
 ) -> list[Phase]:
-    """The stages on the backbones that a variant goes through, in order."""
+    """The stages on the backbones that a variant goes through, in order.
+
+    Args:
+        names: those to take; without pretraining the parts of SFT among them.
+    """
     found = []
-    for name in ("align", "pretrain", "sft") if variant.pretraining else ("sft",):
+    for name in names:
+        if not variant.pretraining and name not in stages.FINE_TUNING:
+            continue
         shared: Stage = getattr(recipe, name)
         stage = stages.for_architecture(shared, variant.architecture, bool(model.config.places.in_memory))
-        text = recipe.text_rows if name == "sft" else 0
+        text = recipe.text_rows if name in stages.FINE_TUNING else 0
         if not variant.text:
             stage, text = replace(stage, batch=stage.batch - text), 0
         if not variant.train_language:
             stage = replace(stage, trainable=tuple(each for each in stage.trainable if each != stages.LANGUAGE_MODEL))
         stage = replace(stage, seed=shared.seed + variant.seed)
         weight = stages.ALIGNMENT_WEIGHTS[name]
-        batches = MixedBatches(processor, pictures, stage.batch, text, stage.seed, aligned=weight != 0)
+        batches = MixedBatches(
+            processor, pictures, stage.batch, text, stage.seed, aligned=weight != 0, explain=name == "explain"
+        )
         found.append(Phase(name, stage, batches, stage_loss(model, weight)))
     return found
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,13 @@ def open_pictures(folder: Path, encoder: PreTrainedModel, count: int, say: Calla
         ValueError: the folder holds features of another encoder, or there is no room for them on the disk.
     """
     frozen, drawn = Frozen(encoder, weights_hash(encoder)), folder / DRAWN
-    settings = {"name": DRAWN, "stream": STREAM, "tasks": list(PICTURE_TASKS), "turns": MOST_TURNS}
+    settings = {
+        "name": DRAWN,
+        "stream": STREAM,
+        "tasks": list(PICTURE_TASKS),
+        "turns": MOST_TURNS,
+        "fields": ["marks", "explained"],
+    }
     draw_shards(drawn, settings, count, draw_sample, "drawing pictures")
     store_features(frozen, IMAGES, [drawn], folder / FEATURES, say)
     return Pictures(folder, count, StoredSamples(drawn), stored_features(frozen, IMAGES, folder / FEATURES))
@@ -67,13 +73,13 @@ def pictures_in(folder: Path) -> int:
 
 
 def draw_sample(number: int) -> tuple[dict[str, Any], list[Image.Image]]:
-    """The fields of a training picture's sample, with its marks, and the picture."""
+    """The fields of a training picture's sample, with its marks and its answers' explained form, and the picture."""
     problem = picture(number)
     assert problem.drawing is not None, "a picture task drew nothing"
     sample = to_sample(problem, str(number))
     marks = [list(asdict(mark).values()) for mark in problem.drawing.marks]
     fields = {"id": f"{DRAWN}/{number}", "source": DRAWN, "task": sample.task, "messages": sample.messages}
-    return {**fields, "marks": marks}, sample.images
+    return {**fields, "marks": marks, "explained": [turn.explained for turn in problem.turns]}, sample.images
 
 
 def picture(number: int) -> Problem:
@@ -86,3 +92,12 @@ def marks_of(raw: Raw) -> list[Mark]:
     """What a stored sample's picture shows, and where; nothing where there is no picture."""
     stored = json.loads(raw.parts["json"]).get("marks", [])
     return [Mark((left, top, right, bottom), *others) for (left, top, right, bottom), *others in stored]
+
+
+def explained(raw: Raw) -> Raw:
+    """A stored sample whose answers say first what they rest on."""
+    fields = json.loads(raw.parts["json"])
+    answers = [message for message in fields["messages"] if message["role"] == "assistant"]
+    for message, answer in zip(answers, fields["explained"], strict=True):
+        message["content"] = answer
+    return replace(raw, parts={**raw.parts, "json": json.dumps(fields).encode()})

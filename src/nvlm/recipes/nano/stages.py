@@ -74,7 +74,13 @@ SFT = replace(
     matrix_lr=0.005,
     steady=0.2,
 )
-ALIGNMENT_WEIGHTS = {"align": None, "pretrain": 30.0, "sft": 0.5}
+EXPLAIN = replace(SFT, name="explain", steps=1800, seed=1)
+"""SFT goes on, with answers that say first what they rest on."""
+STAGES = ("align", "pretrain", "sft", "explain")
+"""On the backbones, in order."""
+FINE_TUNING = ("sft", "explain")
+"""The parts of SFT: their batches have text-only rows."""
+ALIGNMENT_WEIGHTS = {"align": None, "pretrain": 30.0, "sft": 0.5, "explain": 0.5}
 """Of the alignment loss against the next-token loss (``None``: alone). A frozen language model that has never seen a
 picture is surely wrong about it, and its gradients would pull image tokens away from words: decisions 0034 and 0043."""
 PLACE = 0.5
@@ -99,6 +105,7 @@ class NanoRecipe:
         naming: the encoder's second stage, with the language model's embeddings.
         align: the connector alone, before the paper's stages.
         pretrain, sft: the paper's two stages, the same for D, X and H.
+        explain: the second part of SFT.
         pictures: training pictures, encoded once by the frozen encoder and gone through as often as the steps ask.
         text_rows: text-only rows among the rows of an SFT batch.
         questions: held-out questions per task for the model card.
@@ -110,6 +117,7 @@ class NanoRecipe:
     align: Stage = ALIGN
     pretrain: Stage = PRETRAIN
     sft: Stage = SFT
+    explain: Stage = EXPLAIN
     pictures: int = 30_000
     text_rows: int = TEXT_ROWS
     questions: int = 500
