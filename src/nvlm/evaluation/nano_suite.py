@@ -9,7 +9,7 @@ from PIL import Image
 from nvlm.data.synthetic.scoring import conclusion, score
 from nvlm.data.synthetic.splits import Split
 from nvlm.data.synthetic.tasks import questions
-from nvlm.evaluation.answers import said
+from nvlm.evaluation.answers import WHOLE, said
 from nvlm.evaluation.benchmark import Benchmark, Graded, Question
 from nvlm.evaluation.intervals import Score, mean_score
 from nvlm.evaluation.runner import Answer, Job, run
@@ -65,7 +65,7 @@ def benchmark(task: str) -> Benchmark:
         citation="nvlm.data.synthetic",
         splits={"test": (), "validation": ()},
         grade=grade,
-        extraction="the whole answer; what follows its last colon where it begins with evidence",
+        extraction=f"{WHOLE}; what follows its last colon where it begins with evidence",
         metric="things, colours and relations named right" if task == "scene/caption" else "exact match",
         prompt="the task's own",
         system=None,

@@ -73,13 +73,14 @@ def pictures_in(folder: Path) -> int:
 
 
 def draw_sample(number: int) -> tuple[dict[str, Any], list[Image.Image]]:
-    """The fields of a training picture's sample, with its marks and its answers' explained form, and the picture."""
+    """The fields of a training picture's sample, with its marks and its messages as they explain, and the picture."""
     problem = picture(number)
     assert problem.drawing is not None, "a picture task drew nothing"
     sample = to_sample(problem, str(number))
     marks = [list(asdict(mark).values()) for mark in problem.drawing.marks]
     fields = {"id": f"{DRAWN}/{number}", "source": DRAWN, "task": sample.task, "messages": sample.messages}
-    return {**fields, "marks": marks, "explained": [turn.explained for turn in problem.turns]}, sample.images
+    explaining = to_sample(problem, str(number), explain=True)
+    return {**fields, "marks": marks, "explained": explaining.messages}, sample.images
 
 
 def picture(number: int) -> Problem:
@@ -97,7 +98,5 @@ def marks_of(raw: Raw) -> list[Mark]:
 def explained(raw: Raw) -> Raw:
     """A stored sample whose answers say first what they rest on."""
     fields = json.loads(raw.parts["json"])
-    answers = [message for message in fields["messages"] if message["role"] == "assistant"]
-    for message, answer in zip(answers, fields["explained"], strict=True):
-        message["content"] = answer
+    fields["messages"] = fields["explained"]
     return replace(raw, parts={**raw.parts, "json": json.dumps(fields).encode()})

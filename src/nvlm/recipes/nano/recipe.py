@@ -20,7 +20,10 @@ ANSWERED = 0.25
 
 
 def nano(architecture: str) -> Recipe:
-    """Both stages on stored features, every sample with a long text and a picture of the largest size."""
+    """The paper's two stages on stored features, every sample with a long text and a picture of the largest size.
+
+    What nano does besides, alignment and the second part of SFT, is no part of a plan.
+    """
     tokenizer = build_tokenizer()
     return Recipe(
         name="nano",
