@@ -29,7 +29,7 @@ demo: $(STAMP) ## D, X and H answer the same questions about pictures, side by s
 	$(BIN)/nvlm demo
 
 test: $(STAMP) ## the default test suite: offline, no GPU
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(TEST_WORKERS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal
 
 check: $(STAMP) ## lint, format, types, import directions, the README's links and commands
 	$(BIN)/ruff check .

@@ -13,14 +13,12 @@ from nvlm.recipes.nano.backbone_cards import TEXT_ONLY
 from nvlm.recipes.nano.backbones import ENCODER, LANGUAGE, differences, read_backbones
 from nvlm.recipes.nano.family import NanoRun
 from nvlm.recipes.nano.stages import NanoRecipe
-from tests.recipes.test_nano import tiny_recipe
+from tests.recipes.tiny_nano import tiny_recipe
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> NanoRun:
-    nano = NanoRun(tiny_recipe(), tmp_path_factory.mktemp("backbones"), say=lambda line: None)
-    nano.make_backbones()
-    return nano
+@pytest.fixture
+def made(tiny_backbones: Path) -> NanoRun:
+    return NanoRun(tiny_recipe(), tiny_backbones, say=lambda line: None)
 
 
 def test_both_are_plain_transformers_models(made: NanoRun):

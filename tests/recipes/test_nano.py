@@ -1,63 +1,46 @@
 """The nano recipe from end to end at a size of seconds, and its exact resume."""
 
-import json
+import re
 import shutil
 from dataclasses import replace
-from itertools import chain
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
-from nvlm.evaluation.intervals import Score, mean_score
-from nvlm.evaluation.nano_suite import GROUPS
+from nvlm.inference import ask_batch
 from nvlm.modeling.model import NVLMForConditionalGeneration
+from nvlm.recipes.nano import family
 from nvlm.recipes.nano.batches import MixedBatches
+from nvlm.recipes.nano.build import build_variant
 from nvlm.recipes.nano.family import NanoRun
 from nvlm.recipes.nano.language import TextBatches, build_processor
+from nvlm.recipes.nano.phases import phases
 from nvlm.recipes.nano.pictures import draw_sample, marks_of, open_pictures, picture
 from nvlm.recipes.nano.sizes import MAX_TILES
-from nvlm.recipes.nano.stages import NanoRecipe
+from nvlm.recipes.nano.variant import Variant
 from nvlm.training.loop import Interrupted
-
-
-def tiny_recipe() -> NanoRecipe:
-    recipe = NanoRecipe(pictures=24, text_rows=2, questions=1)
-    return replace(
-        recipe,
-        vision=replace(recipe.vision, steps=2, batch=2),
-        language=replace(recipe.language, steps=2, batch=4),
-        naming=replace(recipe.naming, steps=2, batch=2),
-        align=replace(recipe.align, steps=2, batch=4),
-        pretrain=replace(recipe.pretrain, steps=2, batch=6),
-        sft=replace(recipe.sft, steps=3, batch=6),
-        explain=replace(recipe.explain, steps=2, batch=6),
-    )
+from tests.recipes.tiny_nano import losses, perfect, tiny_recipe
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> NanoRun:
+def run(tiny_backbones: Path, tmp_path_factory: pytest.TempPathFactory) -> NanoRun:
     """A run whose backbones and pictures are made."""
-    nano = NanoRun(tiny_recipe(), tmp_path_factory.mktemp("nano"), say=lambda line: None)
-    nano.pictures(nano.make_backbones().encoder)
+    folder = shutil.copytree(tiny_backbones, tmp_path_factory.mktemp("nano") / "run")
+    nano = NanoRun(tiny_recipe(), folder, say=lambda line: None)
+    nano.pictures(nano.backbones().encoder)
     return nano
-
-
-def perfect(*args: object, **kwargs: object) -> dict[str, Score]:
-    """In place of `run_suite`, where a test is not about the answers of a model that has learned nothing."""
-    return dict.fromkeys([*GROUPS, *chain.from_iterable(GROUPS.values())], mean_score([1.0]))
-
-
-def losses(folder: Path) -> list[float]:
-    return [json.loads(line)["loss"] for line in (folder / "log.jsonl").read_text().splitlines() if "loss" in line]
 
 
 @pytest.mark.parametrize("architecture", ["D", "X", "H"])
 def test_each_architecture_is_made_from_the_same_backbones(
     run: NanoRun, architecture: str, monkeypatch: pytest.MonkeyPatch
 ):
-    if architecture != "H":  # one of them answers the questions in earnest
-        monkeypatch.setattr("nvlm.recipes.nano.family.run_suite", perfect)
+    if architecture == "H":  # one of them answers the questions in earnest, with one token each
+        monkeypatch.setattr(family, "ask_batch", partial(ask_batch, max_new_tokens=1))
+    else:
+        monkeypatch.setattr(family, "run_suite", perfect)
     folder = run.make(architecture)
     model = NVLMForConditionalGeneration.from_pretrained(folder)
     encoder = run.backbones().encoder.state_dict()
@@ -69,6 +52,7 @@ def test_each_architecture_is_made_from_the_same_backbones(
     assert "| alignment: connector | 2 x 4 |" in card
     assert "| SFT: the new parts and the language model | 3 x 6 |" in card
     assert "| SFT, answers with evidence | 2 x 6 |" in card
+    assert "| SFT, and scenes told in words | 2 x 6 |" in card
     assert "| chart/value | " in card
     with pytest.raises(FileExistsError, match="--resume"):  # a second run
         run.make(architecture)
@@ -133,6 +117,18 @@ def test_answers_stand_after_their_evidence_where_a_stage_says_so(run: NanoRun):
     assert sum(": " in answer for answer in plain) == 0 < sum(": " in answer for answer in explained)
 
 
+def test_scenes_are_told_in_words_in_the_last_stage_alone(run: NanoRun):
+    backbones, variant = run.backbones(), Variant("D")
+    model, processor = build_variant(variant, backbones.encoder, backbones.language)
+    told = {}
+    for phase in phases(run.recipe, variant, model, processor, run.pictures(backbones.encoder)):
+        rows = torch.cat([part["input_ids"][0] for step in range(20) for part in phase.batches(step)])
+        sentences = re.findall(r"user\nan? \w+ \w+ (?:left of|above)", processor.tokenizer.decode(rows))
+        told[phase.name] = len(sentences)
+    assert told.pop("conclude") > 0
+    assert list(told.values()) == [0, 0, 0, 0]
+
+
 def test_a_stored_picture_remembers_what_it_shows(run: NanoRun):
     drawing = picture(5).drawing
     assert drawing is not None and drawing.marks
@@ -158,8 +154,6 @@ def test_the_same_step_gives_the_same_text_batch():
 
 
 def test_interrupted_and_resumed_equals_uninterrupted(run: NanoRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    import nvlm.recipes.nano.family as family
-
     monkeypatch.setattr(family, "run_suite", perfect)
     whole = run.make("X", resume=True)  # from the start, or what is there
     begun = shutil.copytree(run.folder, tmp_path / "other", ignore=shutil.ignore_patterns("d", "x", "h", "nano-[dxh]"))

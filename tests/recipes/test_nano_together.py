@@ -13,19 +13,19 @@ from nvlm.recipes.nano.family import NanoRun
 from nvlm.recipes.nano.stages import STAGES
 from nvlm.recipes.nano.together import make_together
 from nvlm.training import loop
-from tests.recipes.test_nano import losses, perfect, tiny_recipe
+from tests.recipes.tiny_nano import losses, perfect, tiny_recipe
 from tests.training.together import together
 
 TOLERANCE = 1e-4
 
 
 @pytest.fixture(scope="module")
-def one(tmp_path_factory: pytest.TempPathFactory) -> NanoRun:
+def one(tiny_backbones: Path, tmp_path_factory: pytest.TempPathFactory) -> NanoRun:
     """A run in one process, with its backbones."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    nano = NanoRun(tiny_recipe(), tmp_path_factory.mktemp("one") / "nano", say=lambda line: None)
-    nano.make_backbones()
+    folder = shutil.copytree(tiny_backbones, tmp_path_factory.mktemp("one") / "nano")
+    nano = NanoRun(tiny_recipe(), folder, say=lambda line: None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(family, "run_suite", perfect)
         nano.make("H")
@@ -40,6 +40,8 @@ def begun(one: NanoRun, folder: Path) -> Path:
 
 
 def make(folder: Path, resume: bool = False) -> None:
+    """In a process of its own, so that nothing needs to be put back."""
+    family.run_suite = perfect
     make_together(tiny_recipe(), folder, "H", resume=resume)
 
 

@@ -47,23 +47,29 @@ def saved(folder: Path) -> int:
     return int(found[-1].name.removeprefix("step-")) if found else 0
 
 
-@pytest.mark.parametrize("background", [False, True])
-def test_a_run_that_is_killed_at_any_moment_loses_no_step_that_was_saved(tmp_path, background):
+def test_a_run_that_is_killed_at_any_moment_loses_no_step_that_was_saved(tmp_path):
+    """Saves in the foreground and in the background take turns; a run may go on with the other one."""
     one = together(1, lanes.run, tmp_path, tmp_path / "one", "H", None, lanes.SHOWN, STAGE)[0]
     folder, drawn = tmp_path / "run", random.Random(0)
-    moments: list[Callable[[], bool]] = [
-        lambda: (folder / "step-0000001.part" / "tensors").exists(),  # in the middle of the first save
-        lambda: saved(folder) >= 2,
-        lambda: (
-            folder / f"step-{saved(folder) + 1:07d}.part" / "lanes" / "lane-00003.json"
-        ).exists(),  # and of a later one
+
+    def first_save() -> bool:
+        return (folder / "step-0000001.part" / "tensors").exists()
+
+    def later_save() -> bool:
+        return (folder / f"step-{saved(folder) + 1:07d}.part" / "lanes" / "lane-00003.json").exists()
+
+    moments: list[tuple[Callable[[], bool], bool]] = [
+        (first_save, False),
+        (lambda: saved(folder) >= 2, True),
+        (later_save, False),
+        (later_save, True),
     ]
-    for moment in moments:
+    for moment, background in moments:
         before = saved(folder)
         killed(2, saving_every_step, tmp_path, folder, background, when=moment, after=drawn.uniform(0, WRITING))
         assert saved(folder) >= before
     assert 2 <= saved(folder) < STAGE.steps
-    found = together(2, saving_every_step, tmp_path, folder, background)[0]
+    found = together(2, saving_every_step, tmp_path, folder, False)[0]
     assert lanes.losses(folder) == pytest.approx(lanes.losses(tmp_path / "one"), rel=0, abs=TOLERANCE)
     assert found == pytest.approx(one, rel=0, abs=TOLERANCE)
     assert not list(folder.glob("*.part"))

@@ -1,11 +1,11 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from contextlib import suppress
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from nvlm.training.engine import Engine
 from nvlm.training.lanes import StepBatches
 from nvlm.training.loop import Interrupted, train
 from tests.training import lanes
+from tests.training.together import alone
 from tests.training.toy import STAGE, Toy, batch_of, run, same_weights
 
 
@@ -227,65 +228,60 @@ def test_what_trains_is_reported(tmp_path, capsys):
     assert "toy: trains body.* 0.00 M; frozen embed 0.00 M, lm_head 0.00 M" in capsys.readouterr().out
 
 
-SLOW_RUN = """
-import sys, time, torch
-from pathlib import Path
-from nvlm.training.loop import Interrupted, train
-from tests.training import lanes
-from tests.training.toy import STAGE, Toy, batch_of
+def slow_run(folder: Path, seconds: float) -> None:
+    """A run whose fourth step takes some seconds; what it is stopped with stands in a file."""
+    model = Toy()
 
-torch.set_num_threads(1)
-model = Toy()
+    def slow_at_three(step):
+        if step == 3:
+            (folder / "reached").touch()
+            time.sleep(seconds)
+        return batch_of(step)
 
-def slow_at_three(step):
-    print("step", step, flush=True)
-    time.sleep(float(sys.argv[2]) if step == 3 else 0)
-    return batch_of(step)
-
-try:
-    train(STAGE, model, slow_at_three, model.loss, Path(sys.argv[1]))
-except Interrupted as stopped:
-    print(stopped, flush=True)
-    sys.exit(130)
-"""
+    try:
+        train(STAGE, model, slow_at_three, model.loss, folder / "run")
+    except Interrupted as stopped:
+        (folder / "said").write_text(str(stopped))
+        sys.exit(130)
 
 
-def start(folder: Path, seconds: float) -> subprocess.Popen[str]:
-    """A run in a process of its own; its fourth step takes some seconds."""
-    root = Path(__file__).parents[2]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(root / "src"), str(root)]), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", SLOW_RUN, str(folder), str(seconds)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
-
-
-def wait_for(process: subprocess.Popen[str], line: str) -> None:
-    assert process.stdout is not None
-    for found in process.stdout:
-        if found.strip() == line:
-            return
-    raise AssertionError(f"the run ended without saying {line!r}")
+def reached(folder: Path, process: BaseProcess) -> None:
+    """Wait until it is in its fourth step."""
+    while not (folder / "reached").exists():
+        assert process.is_alive(), "the run ended before its fourth step"
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_finishes_the_step_saves_and_resumes_exactly(tmp_path, whole, number):
-    with start(tmp_path, seconds=2) as process:
-        wait_for(process, "step 3")
-        process.send_signal(number)
-        said = process.stdout.read()
-    assert process.returncode == 130
-    assert "toy stopped after step 4 of 12 and saved" in said
-    assert same_weights(run(tmp_path, resume=True), whole[1])
-    assert losses(tmp_path) == losses(whole[0])
+    process = alone(slow_run, tmp_path, tmp_path, 2)
+    reached(tmp_path, process)
+    os.kill(process.pid, number)
+    process.join()
+    assert process.exitcode == 130
+    assert "toy stopped after step 4 of 12 and saved" in (tmp_path / "said").read_text()
+    assert same_weights(run(tmp_path / "run", resume=True), whole[1])
+    assert losses(tmp_path / "run") == losses(whole[0])
 
 
 def test_a_second_interrupt_stops_at_once(tmp_path):
-    with start(tmp_path, seconds=60) as process:
-        wait_for(process, "step 3")
-        while process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            time.sleep(0.2)
-    assert process.returncode not in (0, 130)
-    assert checkpointing.steps(tmp_path) == []
+    process = alone(slow_run, tmp_path, tmp_path, 60)
+    reached(tmp_path, process)
+    while process.is_alive():
+        os.kill(process.pid, signal.SIGINT)
+        process.join(0.2)
+    assert process.exitcode not in (0, 130)
+    assert checkpointing.steps(tmp_path / "run") == []
+
+
+def test_curves_are_drawn_when_a_run_ends_however_it_does(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("nvlm.training.loop.draw", lambda folder: drawn.append((folder / "log.jsonl").exists()))
+    with pytest.raises(Interrupted):
+        run(tmp_path, stop_after=2)
+    assert drawn == [True]
+    run(tmp_path, resume=True)
+    assert drawn == [True, True]
 
 
 def test_handlers_are_put_back(tmp_path):

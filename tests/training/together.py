@@ -6,11 +6,14 @@ import time
 import traceback
 from collections.abc import Callable
 from datetime import timedelta
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
+
+from nvlm.training import loop
 
 HEAVY = [
     "torch.distributed.tensor",
@@ -45,6 +48,11 @@ def together(count: int, function: Callable[..., Any], folder: Path, *arguments:
     return [json.loads((folder / f"{group.name}.{rank}.json").read_text()) for rank in range(count)]
 
 
+def alone(function: Callable[..., Any], folder: Path, *arguments: Any) -> BaseProcess:
+    """Start ``function(*arguments)`` in one process, and leave it to the caller."""
+    return _start(1, function, folder, arguments)[1][0]
+
+
 def killed(
     count: int, function: Callable[..., Any], folder: Path, *arguments: Any, when: Callable[[], bool], after: float
 ) -> None:
@@ -65,7 +73,7 @@ def killed(
 
 def _start(
     count: int, function: Callable[..., Any], folder: Path, arguments: tuple[Any, ...]
-) -> tuple[Path, list[Any]]:
+) -> tuple[Path, list[BaseProcess]]:
     folder.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(HEAVY)
@@ -79,7 +87,7 @@ def _start(
     return group, started
 
 
-def _kill(started: list[Any]) -> None:
+def _kill(started: list[BaseProcess]) -> None:
     for process in started:
         process.kill()
         process.join()
@@ -87,6 +95,7 @@ def _kill(started: list[Any]) -> None:
 
 def _one(rank: int, count: int, group: Path, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     torch.set_num_threads(1)
+    loop.draw = lambda folder: None
     try:
         if count > 1:
             dist.init_process_group(

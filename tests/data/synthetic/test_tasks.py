@@ -5,7 +5,7 @@ import pytest
 
 from nvlm.data.synthetic.problem import Problem, Turn
 from nvlm.data.synthetic.splits import SPLITS, generator
-from nvlm.data.synthetic.tasks import PICTURE_TASKS, TASKS, TEXT_TASKS, draw_problem, questions, to_sample
+from nvlm.data.synthetic.tasks import PICTURE_TASKS, TASKS, TEXT_TASKS, TOLD_TASKS, draw_problem, questions, to_sample
 from nvlm.processing.tiling import choose_grid
 from tests.data.synthetic.drawn import problems
 
@@ -55,7 +55,8 @@ def test_a_stream_gives_the_same_problem_for_the_same_place():
 
 def test_a_stream_holds_every_task_of_its_blend():
     turns = [turn.task for index in range(400) for turn in draw_problem(TASKS, "train", "blend", index).turns]
-    assert {name.split("/")[0] for name in turns} == {"read", "table", "chart", "receipt", "scene", "diagram", "text"}
+    families = {"read", "table", "chart", "receipt", "scene", "diagram", "text", "told"}
+    assert {name.split("/")[0] for name in turns} == families
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -183,4 +184,4 @@ def test_an_unknown_task_is_named():
 
 def test_weights_are_positive():
     assert all(weight > 0 for _, weight in TASKS.values())
-    assert not set(PICTURE_TASKS) & set(TEXT_TASKS)
+    assert len(TASKS) == len(PICTURE_TASKS) + len(TEXT_TASKS) + len(TOLD_TASKS)

@@ -33,8 +33,8 @@ def count(rng: random.Random, split: Split) -> Problem:
     asked = rng.choice(things)
     turns = [
         Turn("scene/count", "How many shapes are there?", str(len(things))),
-        _of_colour(things, asked.colour),
-        _of_shape(things, asked.shape),
+        of_colour(things, asked.colour),
+        of_shape(things, asked.shape),
         Turn(
             "scene/count_both",
             f"How many {asked.colour} {plural(asked.shape)} are there?",
@@ -42,8 +42,8 @@ def count(rng: random.Random, split: Split) -> Problem:
         ),
     ]
     first, drawing = rng.sample(turns, rng.randint(1, 3)), _drawn(rng, layout, things)
-    turns += [_of_colour(things, colour) for colour in sorted({thing.colour for thing in things})]
-    turns += [_of_shape(things, shape) for shape in sorted({thing.shape for thing in things})]
+    turns += [of_colour(things, colour) for colour in sorted({thing.colour for thing in things})]
+    turns += [of_shape(things, shape) for shape in sorted({thing.shape for thing in things})]
     return Problem(first, drawing, rng.sample(turns, len(turns)))
 
 
@@ -94,7 +94,7 @@ def _attributes(rng: random.Random, things: list[Thing]) -> list[Turn]:
         if sum(other.colour == thing.colour for other in things) == 1:
             turns.append(Turn("scene/shape", f"Which shape is {thing.colour}?", thing.shape))
     turns += [
-        _relation(rng, *pair) for pair in (rng.sample(things, 2) for _ in range(3)) if str(pair[0]) != str(pair[1])
+        relation(rng, *pair) for pair in (rng.sample(things, 2) for _ in range(3)) if str(pair[0]) != str(pair[1])
     ]
     by_x, by_y = sorted(things, key=lambda thing: thing.x), sorted(things, key=lambda thing: thing.y)
     for words, thing, beside in (
@@ -108,7 +108,8 @@ def _attributes(rng: random.Random, things: list[Thing]) -> list[Turn]:
     return list({turn.question: turn for turn in turns}.values())
 
 
-def _relation(rng: random.Random, one: Thing, other: Thing) -> Turn:
+def relation(rng: random.Random, one: Thing, other: Thing) -> Turn:
+    """Whether ``one`` is on one side of ``other``: right or wrong at even odds."""
     across = abs(one.x - other.x) >= abs(one.y - other.y)
     words = rng.choice(("left of", "right of")) if across else rng.choice(("above", "below"))
     first_is_smaller = one.x < other.x if across else one.y < other.y
@@ -117,11 +118,13 @@ def _relation(rng: random.Random, one: Thing, other: Thing) -> Turn:
     return Turn("scene/relation", question, answer, evidence=describe([one, other]))
 
 
-def _of_colour(things: list[Thing], colour: str) -> Turn:
+def of_colour(things: list[Thing], colour: str) -> Turn:
+    """How many things have ``colour``."""
     return Turn("scene/count_colour", f"How many {colour} shapes are there?", _count(things, colour=colour))
 
 
-def _of_shape(things: list[Thing], shape: str) -> Turn:
+def of_shape(things: list[Thing], shape: str) -> Turn:
+    """How many things are of ``shape``."""
     return Turn("scene/count_shape", f"How many {plural(shape)} are there?", _count(things, shape=shape))
 
 

@@ -9,6 +9,7 @@ from nvlm.data.synthetic import diagrams, reading, receipts, scenes, tables
 from nvlm.data.synthetic.problem import Problem, Turn
 from nvlm.data.synthetic.splits import Split, generator
 from nvlm.data.synthetic.text import TEXT_TASKS
+from nvlm.data.synthetic.told import TOLD_TASKS
 
 Task = Callable[[random.Random, Split], Problem]
 
@@ -27,7 +28,7 @@ PICTURE_TASKS: dict[str, tuple[Task, float]] = {
 }
 """Every picture task with its weight in the blend."""
 
-TASKS: dict[str, tuple[Task, float]] = PICTURE_TASKS | TEXT_TASKS
+TASKS: dict[str, tuple[Task, float]] = PICTURE_TASKS | TEXT_TASKS | TOLD_TASKS
 
 FAMILIES = {
     "table": "table", "chart": "chart", "receipt": "receipt", "diagram": "diagram",
@@ -47,6 +48,7 @@ FAMILIES = {
     "text/value": "lookup", "text/largest": "lookup", "text/smallest": "lookup", "text/sum": "lookup",
     "text/difference": "lookup", "text/count": "lookup",
     "text/count_colour": "colours", "text/count_all": "colours", "text/colour_of": "colours",
+    "told/relation": "told_relation", "told/count": "told_count",
 }  # fmt: skip
 """Which task makes the turns that are scored under a name (or under every name that starts with ``table/`` …)."""
 

@@ -12,6 +12,7 @@ from nvlm.data.laid_out import LaidOut, LayOut
 from nvlm.data.packing import Budget, Piece, RowPlanner, size_of
 from nvlm.data.rows import FeatureViews, Placed, make_batch
 from nvlm.data.stream import Raw
+from nvlm.data.synthetic.text import TEXT_TASKS, TextTask
 from nvlm.processing import NVLMProcessor
 from nvlm.processing.images import read_header
 from nvlm.processing.tiling import choose_grid
@@ -39,6 +40,7 @@ class MixedBatches:
         aligned: add ``shown_tokens``, what every image token shows, and ``share``, the part's share of the step's
             pictures, for the alignment loss.
         explain: answers about pictures say first what they rest on.
+        tasks: of the text-only rows.
 
     Raises:
         ValueError: the processor cuts pictures into other views than the features are of.
@@ -53,13 +55,14 @@ class MixedBatches:
         seed: int,
         aligned: bool = True,
         explain: bool = False,
+        tasks: dict[str, tuple[TextTask, float]] = TEXT_TASKS,
     ) -> None:
         most: int = processor.image_processor.max_tiles
         if most not in (1, MAX_TILES):
             raise ValueError(f"there are features of up to {MAX_TILES} tiles; there are none of up to {most}")
         self._views = (ThumbnailViews if most == 1 else FeatureViews)(pictures.features)
         self._processor, self._pictures, self._seed = processor, pictures, seed
-        self._aligned, self._explain = aligned, explain
+        self._aligned, self._explain, self._tasks = aligned, explain, tasks
         self._lay_out = LayOut(processor, ROOM.tokens)
         self._pictured, self._text = batch - text, text
 
@@ -84,7 +87,7 @@ class MixedBatches:
     def _texts(self, step: int) -> list[Raw]:
         """Text-only rows: drawn when they are wanted, none twice."""
         stream = f"sft/{self._seed}" if self._seed else "sft"
-        rows = text_rows("train", stream, step * self._text, self._text)
+        rows = text_rows("train", stream, step * self._text, self._text, self._tasks)
         return [
             Raw("text", "", str(number), {"json": json.dumps({"messages": row, "pictures": []}).encode()}, None)
             for number, row in enumerate(rows)

@@ -45,7 +45,8 @@ The first three rows made the backbones, nano-vision and nano-lm, which are shar
 so is the order of samples in the others. Minutes are wall clock on a shared machine of two cores, one or two threads.
 Naming and alignment are no stages of the paper's, and the loss of the latter goes on beside the paper's in both of its:
 `recipes/nano/naming.py` and `alignment.py`, decisions 0034, 0043 and 0047. In the second part of SFT an answer names
-first what it rests on, as in `root: 31` (decision 0048). Make it again with
+first what it rests on, as in `root: 31`; in the third part half of the text-only rows tell of scenes in words
+(decisions 0048 and 0049). Make it again with
 
 ```
 nvlm train nano --arch {name}
@@ -78,7 +79,7 @@ other words than those of its tasks get arbitrary answers, and it is always conf
 
 TRIED = """\
 The loss was still falling when the schedule ended. What was tried, and what limits the family, stands in
-decisions 0034, 0043, 0045, 0047 and 0048."""
+decisions 0034, 0043, 0045, 0047, 0048 and 0049."""
 
 
 def write_card(
@@ -116,6 +117,7 @@ def trained_stages(folder: Path, architecture: str) -> list[Trained]:
         trained(f"pretraining: {new}", folder / "pretrain"),
         trained("SFT: the new parts and the language model", folder / "sft"),
         trained("SFT, answers with evidence", folder / "explain"),
+        trained("SFT, and scenes told in words", folder / "conclude"),
     ]
 
 

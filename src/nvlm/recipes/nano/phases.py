@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from transformers.feature_extraction_utils import BatchFeature
 
+from nvlm.data.synthetic.text import TEXT_TASKS
+from nvlm.data.synthetic.told import TOLD_TASKS
 from nvlm.modeling.model import NVLMForConditionalGeneration
 from nvlm.processing import NVLMProcessor
 from nvlm.recipes.nano import stages
@@ -55,7 +57,14 @@ def phases(
         stage = replace(stage, seed=shared.seed + variant.seed)
         weight = stages.ALIGNMENT_WEIGHTS[name]
         batches = MixedBatches(
-            processor, pictures, stage.batch, text, stage.seed, aligned=weight != 0, explain=name == "explain"
+            processor,
+            pictures,
+            stage.batch,
+            text,
+            stage.seed,
+            aligned=weight != 0,
+            explain=name in stages.EXPLAINED,
+            tasks=TEXT_TASKS | TOLD_TASKS if name == "conclude" else TEXT_TASKS,
         )
         found.append(Phase(name, stage, batches, stage_loss(model, weight)))
     return found

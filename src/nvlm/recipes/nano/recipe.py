@@ -22,7 +22,7 @@ ANSWERED = 0.25
 def nano(architecture: str) -> Recipe:
     """The paper's two stages on stored features, every sample with a long text and a picture of the largest size.
 
-    What nano does besides, alignment and the second part of SFT, is no part of a plan.
+    What nano does besides, alignment and the later parts of SFT, is no part of a plan.
     """
     tokenizer = build_tokenizer()
     return Recipe(

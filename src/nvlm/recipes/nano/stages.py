@@ -76,11 +76,15 @@ SFT = replace(
 )
 EXPLAIN = replace(SFT, name="explain", steps=1800, seed=1)
 """SFT goes on, with answers that say first what they rest on."""
-STAGES = ("align", "pretrain", "sft", "explain")
+CONCLUDE = replace(SFT, name="conclude", steps=1600, seed=2)
+"""And on, with text-only rows about scenes that are told in words."""
+STAGES = ("align", "pretrain", "sft", "explain", "conclude")
 """On the backbones, in order."""
-FINE_TUNING = ("sft", "explain")
+FINE_TUNING = ("sft", "explain", "conclude")
 """The parts of SFT: their batches have text-only rows."""
-ALIGNMENT_WEIGHTS = {"align": None, "pretrain": 30.0, "sft": 0.5, "explain": 0.5}
+EXPLAINED = ("explain", "conclude")
+"""Those in which answers about pictures say first what they rest on."""
+ALIGNMENT_WEIGHTS = {"align": None, "pretrain": 30.0, "sft": 0.5, "explain": 0.5, "conclude": 0.5}
 """Of the alignment loss against the next-token loss (``None``: alone). A frozen language model that has never seen a
 picture is surely wrong about it, and its gradients would pull image tokens away from words: decisions 0034 and 0043."""
 PLACE = 0.5
@@ -105,7 +109,7 @@ class NanoRecipe:
         naming: the encoder's second stage, with the language model's embeddings.
         align: the connector alone, before the paper's stages.
         pretrain, sft: the paper's two stages, the same for D, X and H.
-        explain: the second part of SFT.
+        explain, conclude: the second part of SFT and the third.
         pictures: training pictures, encoded once by the frozen encoder and gone through as often as the steps ask.
         text_rows: text-only rows among the rows of an SFT batch.
         questions: held-out questions per task for the model card.
@@ -118,6 +122,7 @@ class NanoRecipe:
     pretrain: Stage = PRETRAIN
     sft: Stage = SFT
     explain: Stage = EXPLAIN
+    conclude: Stage = CONCLUDE
     pictures: int = 30_000
     text_rows: int = TEXT_ROWS
     questions: int = 500
