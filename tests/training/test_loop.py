@@ -254,7 +254,7 @@ def reached(folder: Path, process: BaseProcess) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_finishes_the_step_saves_and_resumes_exactly(tmp_path, whole, number):
-    process = alone(slow_run, tmp_path, tmp_path, 2)
+    process = alone(slow_run, tmp_path, tmp_path, 0.5)
     reached(tmp_path, process)
     os.kill(process.pid, number)
     process.join()
