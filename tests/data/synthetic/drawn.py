@@ -1,5 +1,6 @@
 """Problems to test on, made once, and what can be read back from the marks of a drawing."""
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
@@ -13,6 +14,7 @@ PICTURES, TEXTS = 120, 400
 """Problems of each task and split."""
 EVERY = 99
 """More turns than a problem can have."""
+OPPOSITE = {"right of": "left of", "below": "above"}
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,14 @@ def texts(drawing: Drawing) -> list[str]:
 def shapes(drawing: Drawing) -> list[Mark]:
     """The shapes in the order they were drawn."""
     return [mark for mark in drawing.marks if mark.character is None]
+
+
+def asked_relation(question: str) -> tuple[str, ...]:
+    """What a question about a relation asks, as a caption would say it: a thing, left of or above, another thing."""
+    asked = re.fullmatch(r"Is the (\w+ \w+) (left of|right of|above|below) the (\w+ \w+)\?", question)
+    assert asked
+    first, relation, second = asked.groups()
+    return (second, OPPOSITE[relation], first) if relation in OPPOSITE else (first, relation, second)
 
 
 def _word(marks: list[Mark]) -> Word:

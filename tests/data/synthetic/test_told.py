@@ -10,9 +10,8 @@ from nvlm.data.synthetic.splits import SPLITS, split_of
 from nvlm.data.synthetic.text import TEXT_TASKS
 from nvlm.data.synthetic.told import TOLD_TASKS
 from nvlm.data.synthetic.words import kinds
-from tests.data.synthetic.drawn import problems
+from tests.data.synthetic.drawn import asked_relation, problems
 
-OPPOSITE = {"right of": "left of", "below": "above"}
 PLAIN = {plural(shape): shape for shape in kinds()["shapes"]}
 
 
@@ -29,14 +28,9 @@ def test_yes_or_no_follows_from_the_sentence_that_the_answer_repeats():
         sentence = re.fullmatch(r"an? (\w+ \w+) (left of|above) an? (\w+ \w+)", words)
         assert sentence
         for question, turn in zip(questions, problem.turns, strict=True):
-            asked = re.fullmatch(r"Is the (\w+ \w+) (left of|right of|above|below) the (\w+ \w+)\?", question)
-            assert asked
-            first, relation, second = asked.groups()
-            if relation in OPPOSITE:
-                first, relation, second = second, OPPOSITE[relation], first
-            true = "yes" if sentence.groups() == (first, relation, second) else "no"
+            true = "yes" if sentence.groups() == asked_relation(question) else "no"
             assert turn.answer == f"{words}: {true}"
-            seen.add((asked[2], true))
+            seen.add((re.findall(r"left of|right of|above|below", question)[0], true))
     assert len(seen) == 8
 
 

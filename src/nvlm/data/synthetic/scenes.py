@@ -33,8 +33,8 @@ def count(rng: random.Random, split: Split) -> Problem:
     asked = rng.choice(things)
     turns = [
         Turn("scene/count", "How many shapes are there?", str(len(things))),
-        of_colour(things, asked.colour),
-        of_shape(things, asked.shape),
+        _of_colour(things, asked.colour),
+        _of_shape(things, asked.shape),
         Turn(
             "scene/count_both",
             f"How many {asked.colour} {plural(asked.shape)} are there?",
@@ -42,8 +42,7 @@ def count(rng: random.Random, split: Split) -> Problem:
         ),
     ]
     first, drawing = rng.sample(turns, rng.randint(1, 3)), _drawn(rng, layout, things)
-    turns += [of_colour(things, colour) for colour in sorted({thing.colour for thing in things})]
-    turns += [of_shape(things, shape) for shape in sorted({thing.shape for thing in things})]
+    turns += counts(things)
     return Problem(first, drawing, rng.sample(turns, len(turns)))
 
 
@@ -118,13 +117,17 @@ def relation(rng: random.Random, one: Thing, other: Thing) -> Turn:
     return Turn("scene/relation", question, answer, evidence=describe([one, other]))
 
 
-def of_colour(things: list[Thing], colour: str) -> Turn:
-    """How many things have ``colour``."""
+def counts(things: list[Thing]) -> list[Turn]:
+    """How many things are of each colour, and how many of each shape."""
+    of_colours = [_of_colour(things, colour) for colour in sorted({thing.colour for thing in things})]
+    return of_colours + [_of_shape(things, shape) for shape in sorted({thing.shape for thing in things})]
+
+
+def _of_colour(things: list[Thing], colour: str) -> Turn:
     return Turn("scene/count_colour", f"How many {colour} shapes are there?", _count(things, colour=colour))
 
 
-def of_shape(things: list[Thing], shape: str) -> Turn:
-    """How many things are of ``shape``."""
+def _of_shape(things: list[Thing], shape: str) -> Turn:
     return Turn("scene/count_shape", f"How many {plural(shape)} are there?", _count(things, shape=shape))
 
 

@@ -35,8 +35,7 @@ def count(rng: random.Random, split: Split) -> Problem:
 
     names = draw(choose, lambda chosen: f"told {chosen}", split)
     things = [Thing(*name, x=0, y=0, radius=0) for name in names]
-    asked = [scenes.of_colour(things, colour) for colour in sorted({thing.colour for thing in things})]
-    asked += [scenes.of_shape(things, shape) for shape in sorted({thing.shape for thing in things})]
+    asked = scenes.counts(things)
     return _told(", ".join(map(str, things)), "count", rng.sample(asked, len(asked)))
 
 

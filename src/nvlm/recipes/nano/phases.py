@@ -7,8 +7,6 @@ import torch
 from torch import Tensor
 from transformers.feature_extraction_utils import BatchFeature
 
-from nvlm.data.synthetic.text import TEXT_TASKS
-from nvlm.data.synthetic.told import TOLD_TASKS
 from nvlm.modeling.model import NVLMForConditionalGeneration
 from nvlm.processing import NVLMProcessor
 from nvlm.recipes.nano import stages
@@ -64,7 +62,7 @@ def phases(
             stage.seed,
             aligned=weight != 0,
             explain=name in stages.EXPLAINED,
-            tasks=TEXT_TASKS | TOLD_TASKS if name == "conclude" else TEXT_TASKS,
+            tasks=stages.FINE_TUNING.get(name, {}),
         )
         found.append(Phase(name, stage, batches, stage_loss(model, weight)))
     return found

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from nvlm.data.synthetic.text import TEXT_TASKS
+from nvlm.data.synthetic.told import TOLD_TASKS
 from nvlm.training.stages import Stage
 
 VISION = Stage(
@@ -80,8 +82,8 @@ CONCLUDE = replace(SFT, name="conclude", steps=1600, seed=2)
 """And on, with text-only rows about scenes that are told in words."""
 STAGES = ("align", "pretrain", "sft", "explain", "conclude")
 """On the backbones, in order."""
-FINE_TUNING = ("sft", "explain", "conclude")
-"""The parts of SFT: their batches have text-only rows."""
+FINE_TUNING = {"sft": TEXT_TASKS, "explain": TEXT_TASKS, "conclude": TEXT_TASKS | TOLD_TASKS}
+"""The parts of SFT, with the tasks of the text-only rows in their batches."""
 EXPLAINED = ("explain", "conclude")
 """Those in which answers about pictures say first what they rest on."""
 ALIGNMENT_WEIGHTS = {"align": None, "pretrain": 30.0, "sft": 0.5, "explain": 0.5, "conclude": 0.5}
