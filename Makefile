@@ -18,6 +18,8 @@ EVAL_STAMP := $(EVAL_VENV)/.installed
 # the first of these that is new enough; `make demo PYTHON=/path/to/python` names another
 PYTHONS := python3 python3.11 python3.12 python3.13 python3.14
 PYTHON ?=
+# whatever the shell says, compiled files are kept: else every process of the tests compiles the package again
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format interop interop-eval setup clean
