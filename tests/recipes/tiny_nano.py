@@ -1,6 +1,8 @@
 """The nano recipe at a size of seconds."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from nvlm.evaluation.intervals import Score, mean_score
 from nvlm.evaluation.nano_suite import GROUPS, benchmark
 from nvlm.recipes.nano.family import NanoRun
+from nvlm.recipes.nano.sizes import LANGUAGE, VISION
 from nvlm.recipes.nano.stages import NanoRecipe
 
 
@@ -28,9 +31,19 @@ def tiny_recipe() -> NanoRecipe:
     )
 
 
+@contextmanager
+def narrow() -> Iterator[None]:
+    """Backbones that are made meanwhile have the family's layers, heads and views, at a quarter of its widths."""
+    with pytest.MonkeyPatch.context() as patch:
+        for sizes in (VISION, LANGUAGE):
+            for width in ("hidden_size", "intermediate_size"):
+                patch.setitem(sizes, width, sizes[width] // 4)
+        yield
+
+
 def make_backbones(folder: Path) -> None:
     """A run's backbones; the language model, which has learned nothing, answers each question with one token."""
-    with pytest.MonkeyPatch.context() as patch:
+    with narrow(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             "nvlm.recipes.nano.backbone_cards.benchmark", lambda task: replace(benchmark(task), max_new_tokens=1)
         )

@@ -11,6 +11,7 @@ from nvlm.recipes.nano.build import save
 from nvlm.recipes.nano.language import build_language_model, build_processor
 from nvlm.recipes.nano.stages import NanoRecipe
 from nvlm.recipes.nano.vision import DenseReader
+from tests.recipes.tiny_nano import narrow
 
 USUAL = NanoRecipe()
 SMALL = replace(
@@ -26,8 +27,9 @@ SMALL = replace(
 def make_backbones(folder: Path) -> None:
     """Backbones that were never trained: a comparison needs them to be there."""
     torch.manual_seed(0)
-    save(DenseReader().vision_model, folder / ENCODER)
-    save(build_language_model(), folder / LANGUAGE, build_processor("D").tokenizer)
+    with narrow():
+        save(DenseReader().vision_model, folder / ENCODER)
+        save(build_language_model(), folder / LANGUAGE, build_processor("D").tokenizer)
     for name in (ENCODER, LANGUAGE):
         note_made(folder / name, USUAL, [])
 
