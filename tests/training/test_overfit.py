@@ -25,11 +25,11 @@ LANGUAGE = Stage(
 """The backbone comes first: it learns to read the words where they are written."""
 
 STAGES = {
-    "pretrain": Stage("pretrain", NEW_PARTS, steps=200, batch=3, peak_lr=2e-2, final_lr=2e-3, warmup=5, matrix_lr=0.05),
+    "pretrain": Stage("pretrain", NEW_PARTS, steps=60, batch=3, peak_lr=2e-2, final_lr=2e-3, warmup=5, matrix_lr=0.05),
     "sft": Stage(
         "sft",
         (*NEW_PARTS, "language_model.*"),
-        steps=100,
+        steps=60,
         batch=3,
         peak_lr=1e-2,
         final_lr=1e-3,
@@ -38,6 +38,8 @@ STAGES = {
     ),
 }
 """D has no cross-attention, so its stages leave that pattern out."""
+LONGER = {("D", "pretrain"): 140}
+"""A projector alone takes more steps."""
 
 
 def tiny_model(architecture: str, vocabulary: int, slot: int) -> NVLMForConditionalGeneration:
@@ -99,7 +101,8 @@ def test_overfits_one_batch_and_leaves_the_rest_alone(tmp_path, architecture, na
     trainable = [
         pattern for pattern in STAGES[name].trainable if model.cross_attentions() or "cross_attention" not in pattern
     ]
-    found = losses(replace(STAGES[name], trainable=tuple(trainable)), model, drawn, tmp_path / name)
+    steps = LONGER.get((architecture, name), STAGES[name].steps)
+    found = losses(replace(STAGES[name], trainable=tuple(trainable), steps=steps), model, drawn, tmp_path / name)
     assert found[0] > 0.5
     assert found[-1] < 0.05
     moved = {key for key, value in model.state_dict().items() if not torch.equal(value, before[key])}
