@@ -22,7 +22,7 @@ from tests.training.together import killed, together
 ROOT = Path(__file__).resolve().parents[2]
 STAGE = replace(lanes.STAGE, steps=6)
 TOLERANCE = 1e-6
-WRITING = 0.5
+WRITING = 0.3
 """Seconds that a save takes longer, so that processes also die while they save."""
 
 
@@ -52,23 +52,26 @@ def test_a_run_that_is_killed_at_any_moment_loses_no_step_that_was_saved(tmp_pat
     one = together(1, lanes.run, tmp_path, tmp_path / "one", "H", None, lanes.SHOWN, STAGE)[0]
     folder, drawn = tmp_path / "run", random.Random(0)
 
-    def first_save() -> bool:
-        return (folder / "step-0000001.part" / "tensors").exists()
+    def saving() -> bool:
+        """The next step is being saved, by this run: what an earlier one left unfinished is older."""
+        begun = folder / f"step-{saved(folder) + 1:07d}.part" / "lanes" / "lane-00003.json"
+        return begun.exists() and begun.stat().st_mtime > started
 
-    def later_save() -> bool:
-        return (folder / f"step-{saved(folder) + 1:07d}.part" / "lanes" / "lane-00003.json").exists()
+    def saved_two() -> bool:
+        return saved(folder) >= 2
 
-    moments: list[tuple[Callable[[], bool], bool]] = [
-        (first_save, False),
-        (lambda: saved(folder) >= 2, True),
-        (later_save, False),
-        (later_save, True),
+    moments: list[tuple[Callable[[], bool], bool, int]] = [
+        (saving, False, 0),
+        (saving, True, 0),
+        (saved_two, True, 2),
+        (saving, False, 2),
+        (saving, True, 2),
     ]
-    for moment, background in moments:
-        before = saved(folder)
+    for moment, background, least in moments:
+        before, started = saved(folder), time.time()
         killed(2, saving_every_step, tmp_path, folder, background, when=moment, after=drawn.uniform(0, WRITING))
-        assert saved(folder) >= before
-    assert 2 <= saved(folder) < STAGE.steps
+        assert saved(folder) >= max(before, least)
+    assert saved(folder) < STAGE.steps
     found = together(2, saving_every_step, tmp_path, folder, False)[0]
     assert lanes.losses(folder) == pytest.approx(lanes.losses(tmp_path / "one"), rel=0, abs=TOLERANCE)
     assert found == pytest.approx(one, rel=0, abs=TOLERANCE)
