@@ -24,7 +24,7 @@ from nvlm.recipes.running.build import Sources, build
 from nvlm.recipes.running.folder import RunFolder
 from nvlm.recipes.running.layout import find_layout
 from nvlm.training import checkpointing, loop
-from tests.recipes.tiny_run import RECIPE, make_all
+from tests.recipes.tiny_run import RECIPE, make_all, read_few
 from tests.training.together import together
 
 
@@ -37,6 +37,11 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def given(base: Path) -> list[str]:
     """Arguments of `nvlm train` for the tiny recipe."""
     return make_all(base)
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    read_few(monkeypatch)
 
 
 @pytest.fixture(autouse=True)
@@ -119,6 +124,7 @@ def as_torchrun_starts_it(port: int, words: list[str]) -> int:
     os.environ |= {"RANK": str(dist.get_rank()), "WORLD_SIZE": str(dist.get_world_size())}
     os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
     dist.destroy_process_group()
+    read_few(pytest.MonkeyPatch())
     return main(words)
 
 

@@ -1,13 +1,17 @@
 """What a run of a recipe takes, tiny: backbones as folders, shards, and a file that makes a recipe as small."""
 
+from functools import partial
 from pathlib import Path
 
+import pytest
 import torch
 import yaml
 from transformers import InternVLVisionConfig, InternVLVisionModel, Qwen2Config, Qwen2ForCausalLM
 
+from nvlm.data.loader import Loading
 from nvlm.recipes.paper_72b import QWEN2_72B
 from nvlm.recipes.paper_vision import INTERNVIT_6B
+from nvlm.recipes.running import feeding
 from tests.data.shard_folders import prepared_folder
 from tests.processing.tiny_tokenizers import qwen_like
 
@@ -40,6 +44,12 @@ STAGE = {
     "tags.format": "1d",
 }
 RECIPE = "paper_72b"
+
+
+def read_few(patch: pytest.MonkeyPatch) -> None:
+    """Few samples wait to be drawn or for a row, and few are measured: there are few."""
+    patch.setattr(feeding, "Loading", partial(Loading, lookahead=8, shuffle=16))
+    patch.setattr(feeding, "MEASURED", 40)
 
 
 def make_backbones(base: Path) -> None:
