@@ -126,7 +126,8 @@ assert PROCESSOR_MAPPING[type(config)] is nvlm.NVLMProcessor
 
 def test_the_auto_classes_know_the_family_in_any_order_of_imports() -> None:
     """Each order in a copy of an interpreter that has imported PyTorch, for speed, and nothing of theirs or ours."""
-    script = f"""import os, sys, torch
+    script = f"""import gc, os, sys, torch
+gc.disable()  # which looks through what is imported again and again, in vain
 assert not {{"nvlm", "transformers"}} & set(sys.modules)
 for name, first in {FIRST!r}.items():
     if not os.fork():

@@ -136,16 +136,15 @@ class Canvas:
         """Write ``text`` with its left edge at ``x`` and the top of its line at ``y``; the right edge in units."""
         font = self._font(size)
         self._draw.text((x * self.scale, y * self.scale), text, fill=ink or self.ink, font=font)
+        edges = [x + font.getlength(text[:end]) / self.scale for end in range(len(text) + 1)]
+        top, bottom = y + 0.2 * (size or self.layout.size), y + 1.05 * (size or self.layout.size)
         start = 0
         for word in text.split(" "):
-            for place, character in enumerate(word):
-                at = start + place
-                left = x + font.getlength(text[:at]) / self.scale
-                right = x + font.getlength(text[: at + 1]) / self.scale
-                top, bottom = y + 0.2 * (size or self.layout.size), y + 1.05 * (size or self.layout.size)
-                self._mark((left, top, right, bottom), Mark((0, 0, 0, 0), word, character, place))
+            for place, character in enumerate(word, start):
+                box = (edges[place], top, edges[place + 1], bottom)
+                self._mark(box, Mark((0, 0, 0, 0), word, character, place - start))
             start += len(word) + 1
-        return x + self.text_width(text, size)
+        return edges[-1]
 
     def line(self, x0: float, y0: float, x1: float, y1: float, width: float = 1) -> None:
         """A straight line in ink."""
