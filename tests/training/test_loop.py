@@ -1,10 +1,11 @@
 import json
 import os
+import re
 import signal
 import sys
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -121,6 +122,17 @@ def test_a_run_of_another_stage_is_refused(tmp_path):
         run(tmp_path, replace(STAGE, name="other"), resume=True)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("steps", 20), ("batch", 8), ("peak_lr", 0.5), ("trainable", ("body.*",)), ("seed", 8)]
+)
+def test_a_run_of_the_same_stage_with_other_settings_is_refused(tmp_path, name, value):
+    run(tmp_path, replace(STAGE, steps=2))
+    was = {**asdict(STAGE), "steps": 2}[name]
+    said = f"was begun with {name} {json.loads(json.dumps(was))}, and not {json.loads(json.dumps(value))}, so its"
+    with pytest.raises(ValueError, match=re.escape(said)):
+        run(tmp_path, replace(STAGE, **{"steps": 2, name: value}), resume=True)
+
+
 def test_checkpoints_are_written_as_often_as_asked(tmp_path):
     run(tmp_path, save_every=0)
     assert [path.name for path in checkpointing.steps(tmp_path)] == ["step-0000011", "step-0000012"]
@@ -150,7 +162,7 @@ def test_a_background_save_that_fails_stops_the_run(tmp_path, monkeypatch):
 
 def test_other_lanes_are_refused(tmp_path):
     lanes.run(tmp_path, "D", kinds=("text", "both"))
-    with pytest.raises(ValueError, match="was begun with lanes 2, and not 1, so its steps would hold other samples"):
+    with pytest.raises(ValueError, match="was begun with lanes 2, and not 1, so its steps would not be"):
         lanes.run(tmp_path, "D", kinds=("text",), resume=True)
 
 

@@ -63,8 +63,8 @@ def train(
     Raises:
         Interrupted: Ctrl-C or SIGTERM came (or ``stop_after`` was reached): the step was finished and saved.
         FileExistsError: ``folder`` holds a run and ``resume`` is false.
-        ValueError: ``folder`` holds a run of another stage, of an earlier version, or with other lanes; or the layout
-            does not fit the model, the lanes or the processes.
+        ValueError: ``folder`` holds a run of another stage or of other settings, of an earlier version, or with other
+            lanes; or the layout does not fit the model, the lanes or the processes.
         FloatingPointError: the loss or its gradient is not finite. Nothing of that step is applied or saved.
     """
     ranks = Ranks(engine.layout, next(model.parameters()).device)

@@ -1,8 +1,10 @@
 """One stage on its way: a step, a checkpoint, and what is said about them. `nvlm.training.loop` decides which when."""
 
+import json
 import math
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, Generic
 
 import torch
@@ -53,7 +55,8 @@ class Run(Generic[Batch]):
         self._learning = learning(model)
         self._feed = Feed(batches, ranks, engine.accumulate, stage.seed)
         self._by_step = isinstance(batches, StepBatches)
-        self._shape = {"lanes": 1 if self._by_step else batches.lanes, "accumulate": engine.accumulate}
+        shape = {"lanes": 1 if self._by_step else batches.lanes, "accumulate": engine.accumulate}
+        self._settings: dict[str, Any] = json.loads(json.dumps(asdict(stage))) | shape
 
     def step(self, step: int) -> dict[str, Any]:
         """Do one step; what there is to say about it.
@@ -125,15 +128,15 @@ class Run(Generic[Batch]):
 
     def save(self, saver: Saver, steps: int, seconds: float) -> None:
         """Write a checkpoint after so many steps, for which the run took so many seconds."""
-        about = {"stage": self.stage.name, "batch": self.stage.batch, **self._shape, "seconds": seconds}
-        about["layout"] = str(self.ranks.layout)
+        about = {"stage": self.stage.name, **self._settings, "seconds": seconds, "layout": str(self.ranks.layout)}
         saver.save(steps, tensor_files.state(self.model, self.optimizers), about, self._feed.states())
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go to where a checkpoint stands.
 
         Raises:
-            ValueError: it belongs to another stage, to another number of lanes, or to other parameters.
+            ValueError: it belongs to another stage or one with other settings, to another number of lanes, or to other
+                parameters.
         """
         found = checkpoint.numbers
         folder = checkpoint.path.parent
@@ -142,11 +145,11 @@ class Run(Generic[Batch]):
                 f"{folder} holds a run of the stage {found.get('stage')!r}, and not of {self.stage.name!r}; "
                 "choose another"
             )
-        for name, value in self._shape.items():
-            if found.get(name) != value:
+        for name, value in self._settings.items():
+            if found.get(name, value) != value:
                 raise ValueError(
-                    f"{folder} was begun with {name} {found.get(name)}, and not {value}, so its steps would hold "
-                    "other samples; resume it as it was begun"
+                    f"{folder} was begun with {name} {found[name]}, and not {value}, so its steps would not be those "
+                    "of one run; resume it as it was begun"
                 )
         checkpointing.restore(checkpoint, self.model, self.optimizers)
         self._feed.restore({lane: checkpoint.lane(0 if self._by_step else lane) for lane in self._feed.lanes})
