@@ -32,7 +32,7 @@ def test_one_stage_of_one_architecture(capsys: pytest.CaptureFixture[str], tmp_p
     assert table["steps x batch"] == ["10 x 256"]
     assert table["tokens in memory"] == ["1,566"]
     assert table["as published"] == ["TP 8"]
-    assert "Stage pretrain" not in shown
+    assert "Stage pretrain" not in shown and "Not in this plan" not in shown
     written = json.loads((tmp_path / "plan.json").read_text())
     stage = written["stages"]["H"]["sft"]
     assert f"{stage['sample_flops'] / 1e12:,.1f}" == table["TFLOP per sample: all"][0]
@@ -63,6 +63,7 @@ def test_this_machine_is_measured(capsys: pytest.CaptureFixture[str]):
     shown = capsys.readouterr().out
     assert "measured on this CPU" in shown or "measured on NVIDIA" in shown
     assert rows(shown)["MiB per GPU: peak"]
+    assert "Not in this plan: nano's backbones, alignment (600 steps of" in " ".join(shown.split())
 
 
 @pytest.mark.parametrize(

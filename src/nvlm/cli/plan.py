@@ -83,6 +83,7 @@ def _plan(args: argparse.Namespace) -> "Plan":
     from nvlm.planning.measured import compare
     from nvlm.planning.plan import Plan
     from nvlm.planning.stage import plan_stage
+    from nvlm.recipes.known import BESIDES
     from nvlm.recipes.workloads import workload_of
 
     architectures = ARCHITECTURES if args.arch == "all" else (args.arch,)
@@ -98,7 +99,8 @@ def _plan(args: argparse.Namespace) -> "Plan":
         stages[name] = [plan_stage(model, workload, gpu, args.gpus, rate, precision) for workload in workloads]
         if recipe.measured is not None and args.stage in (recipe.measured.stage, "all"):
             comparisons[name] = compare(model, recipe.measured, getattr(recipe, recipe.measured.stage).trainable)
-    return Plan(args.recipe, gpu, args.gpus, rate, precision, recipes, stages, comparisons)
+    besides = BESIDES.get(args.recipe, "")
+    return Plan(args.recipe, gpu, args.gpus, rate, precision, recipes, stages, comparisons, besides)
 
 
 def _recipe(args: argparse.Namespace, architecture: str) -> "Recipe":

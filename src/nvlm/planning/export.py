@@ -22,6 +22,7 @@ def write_json(path: Path, plan: Plan) -> None:
         "stages": {
             name: {stage.workload.name: numbers(stage) for stage in stages} for name, stages in plan.stages.items()
         },
+        "besides": plan.besides,
         "measured": {name: asdict(comparison) for name, comparison in plan.comparisons.items()},
     }
     path.write_text(json.dumps(content, indent=1), encoding="utf-8")

@@ -24,6 +24,7 @@ class Plan:
         recipes: the resolved recipes (dataclasses), by architecture.
         stages: by architecture, in the order in which they run.
         comparisons: with published times of a step, by architecture; empty where there are none.
+        besides: what else a run of the recipe does, in a sentence; empty where that is nothing.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Plan:
     recipes: Mapping[str, Any]
     stages: Mapping[str, Sequence[StagePlan]]
     comparisons: Mapping[str, Comparison]
+    besides: str = ""
 
     @property
     def fits(self) -> bool:

@@ -10,7 +10,7 @@ from rich.table import Table
 from nvlm.planning.disk import KEPT, PICTURE_BYTES
 from nvlm.planning.gpus import USABLE
 from nvlm.planning.measured import Comparison
-from nvlm.planning.memory import SINGLE, Precision
+from nvlm.planning.memory import SINGLE
 from nvlm.planning.plan import Plan
 from nvlm.planning.sharding import Layout
 from nvlm.planning.stage import StagePlan
@@ -31,7 +31,7 @@ def print_plan(console: Console, plan: Plan) -> None:
         print_stage(console, {name: stages[number] for name, stages in plan.stages.items()})
     if plan.comparisons:
         print_comparisons(console, plan.comparisons)
-    print_notes(console, plan.precision)
+    print_notes(console, plan)
 
 
 def print_parameters(console: Console, plans: Mapping[str, Sequence[StagePlan]]) -> None:
@@ -95,11 +95,11 @@ def print_comparisons(console: Console, comparisons: Mapping[str, Comparison]) -
     console.print(table)
 
 
-def print_notes(console: Console, precision: Precision) -> None:
-    """What the numbers rest on."""
+def print_notes(console: Console, plan: Plan) -> None:
+    """What the numbers rest on, and what is not in them."""
     held = (
         "all in float32"
-        if precision is SINGLE
+        if plan.precision is SINGLE
         else "weights that learn in float32 with bf16 copies, frozen ones in bf16"
     )
     notes = (
@@ -109,7 +109,7 @@ def print_notes(console: Console, precision: Precision) -> None:
         "The peak holds the larger of a layer's backward pass and the loss.",
         f"Disk: {PICTURE_BYTES // 1000} kB per picture, every sample once, {KEPT} checkpoints and one being written.",
     )
-    for note in notes:
+    for note in filter(None, (*notes, plan.besides)):
         console.print(note)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 
 from nvlm.modeling.architectures import find_architecture
-from nvlm.recipes.nano.recipe import nano
+from nvlm.recipes.nano.recipe import UNPLANNED, nano
 from nvlm.recipes.paper_34b import paper_34b, paper_34b_released
 from nvlm.recipes.paper_72b import paper_72b, paper_72b_released
 from nvlm.recipes.recipe import Recipe
@@ -18,6 +18,8 @@ RECIPES: Mapping[str, Callable[[str], Recipe]] = {
     "paper_72b_released": paper_72b_released,
     "smol": smol,
 }
+BESIDES: Mapping[str, str] = {"nano": UNPLANNED}
+"""What a recipe does besides its two stages, in a sentence for those who plan it."""
 
 
 def find_recipe(name: str, architecture: str) -> Recipe:

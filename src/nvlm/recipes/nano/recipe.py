@@ -18,11 +18,16 @@ TEXT = 220
 ANSWERED = 0.25
 """Share of the text that is answers."""
 
+UNPLANNED = (
+    f"Not in this plan: nano's backbones, alignment ({stages.ALIGN.steps:,} steps of {stages.ALIGN.batch} pictures) "
+    f"and the later parts of SFT ({stages.EXPLAIN.steps:,} and {stages.CONCLUDE.steps:,} steps, each like one of sft)."
+)
+
 
 def nano(architecture: str) -> Recipe:
     """The paper's two stages on stored features, every sample with a long text and a picture of the largest size.
 
-    What nano does besides, alignment and the later parts of SFT, is no part of a plan.
+    What nano does besides is `UNPLANNED`.
     """
     tokenizer = build_tokenizer()
     return Recipe(
