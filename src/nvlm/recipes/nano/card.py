@@ -74,7 +74,8 @@ right), with 95 % intervals. Measured by
 Its vocabulary has {vocabulary} tokens, and it has seen only drawn pictures: no photographs, no handwriting, no words
 outside its vocabulary except letter by letter, no arithmetic beyond one-digit sums, no world knowledge. Questions in
 other words than those of its tasks get arbitrary answers, and it is always confident. Pictures are cut into at most
-6 tiles of 64 pixels, so small print is lost.
+6 tiles of 64 pixels, so small print is lost. Benchmarks other than its own compare whole answers, and count
+`root: 31` as wrong where 31 is meant.
 """
 
 TRIED = """\
