@@ -46,7 +46,7 @@ def write_sets(folder: Path) -> None:
         pairs = [(dice.randint(1, 9), dice.randint(1, 9)) for _ in range(TEXTS)]
         lines = [json.dumps(_sum(*pair)) for pair in pairs]
         _new(folder / "gsm8k" / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
-    # numbers to read: nano answers them alone, and looked-up values after their labels, which no harness takes for right
+    # numbers to read, which nano answers alone; looked-up values it answers after their labels
     table = arrow.Table.from_pylist([_chart(*drawn) for drawn in questions("test", "read/number", CHARTS)], CHART)
     path = _new(folder / "chartqa" / "data" / "test-00000-of-00001.parquet")
     parquet.write_table(table, path)
