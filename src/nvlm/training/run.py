@@ -1,10 +1,8 @@
 """One stage on its way: a step, a checkpoint, and what is said about them. `nvlm.training.loop` decides which when."""
 
-import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any, Generic
 
 import torch
@@ -21,6 +19,7 @@ from nvlm.training.lanes import Batch, Batches, StepBatches
 from nvlm.training.optim import build_optimizers, set_rates
 from nvlm.training.ranks import Ranks
 from nvlm.training.saving import Saver
+from nvlm.training.settings import as_written
 from nvlm.training.sharding import computing_in, shrink_frozen, spread
 from nvlm.training.source_losses import heard, losses_by_source
 from nvlm.training.stages import Stage
@@ -55,8 +54,7 @@ class Run(Generic[Batch]):
         self._learning = learning(model)
         self._feed = Feed(batches, ranks, engine.accumulate, stage.seed)
         self._by_step = isinstance(batches, StepBatches)
-        shape = {"lanes": 1 if self._by_step else batches.lanes, "accumulate": engine.accumulate}
-        self._settings: dict[str, Any] = json.loads(json.dumps(asdict(stage))) | shape
+        self._shape = {"lanes": 1 if self._by_step else batches.lanes, "accumulate": engine.accumulate}
 
     def step(self, step: int) -> dict[str, Any]:
         """Do one step; what there is to say about it.
@@ -128,7 +126,8 @@ class Run(Generic[Batch]):
 
     def save(self, saver: Saver, steps: int, seconds: float) -> None:
         """Write a checkpoint after so many steps, for which the run took so many seconds."""
-        about = {"stage": self.stage.name, **self._settings, "seconds": seconds, "layout": str(self.ranks.layout)}
+        about = {"stage": self.stage.name, **as_written(self.stage), **self._shape, "seconds": seconds}
+        about["layout"] = str(self.ranks.layout)
         saver.save(steps, tensor_files.state(self.model, self.optimizers), about, self._feed.states())
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -145,12 +144,14 @@ class Run(Generic[Batch]):
                 f"{folder} holds a run of the stage {found.get('stage')!r}, and not of {self.stage.name!r}; "
                 "choose another"
             )
-        for name, value in self._settings.items():
-            if found.get(name, value) != value:
-                raise ValueError(
-                    f"{folder} was begun with {name} {found[name]}, and not {value}, so its steps would not be those "
-                    "of one run; resume it as it was begun"
-                )
+        held = {name: value for name, value in as_written(self.stage).items() if name in found}  # fewer in older ones
+        for settings, why in ((self._shape, "hold other samples"), (held, "not be those of one run")):
+            for name, value in settings.items():
+                if found.get(name) != value:
+                    raise ValueError(
+                        f"{folder} was begun with {name} {found.get(name)}, and not {value}, so its steps would {why}; "
+                        "resume it as it was begun"
+                    )
         checkpointing.restore(checkpoint, self.model, self.optimizers)
         self._feed.restore({lane: checkpoint.lane(0 if self._by_step else lane) for lane in self._feed.lanes})
 

@@ -11,6 +11,7 @@ from transformers import InternVLVisionModel, Qwen2ForCausalLM
 from nvlm.inference.load import MODELS, quiet
 from nvlm.recipes.nano.stages import NanoRecipe
 from nvlm.training import checkpointing
+from nvlm.training.settings import as_written
 
 ENCODER, LANGUAGE = "nano-vision", "nano-lm"
 MADE = "made.json"
@@ -66,7 +67,7 @@ def read_language(folder: Path = MODELS) -> Qwen2ForCausalLM:
 def differences(recipe: NanoRecipe, folder: Path = MODELS) -> list[str]:
     """The stages in which a recipe differs from the one that made a folder's backbones: all, where it holds none."""
     made = _note(folder / ENCODER)["recipe"] if (folder / ENCODER / MADE).exists() else {}
-    wanted = json.loads(json.dumps(asdict(recipe)))
+    wanted = as_written(recipe)
     return [name for name in SHARED if made.get(name) != wanted[name]]
 
 

@@ -30,6 +30,7 @@ from nvlm.recipes.nano.pictures import Pictures, open_pictures
 from nvlm.recipes.nano.stages import NanoRecipe
 from nvlm.recipes.nano.variant import Variant
 from nvlm.training.loop import train
+from nvlm.training.settings import as_written
 
 
 class NanoRun:
@@ -141,7 +142,7 @@ class NanoRun:
 
 
 def _check_recipe(path: Path, recipe: NanoRecipe) -> None:
-    wanted = json.loads(json.dumps(asdict(recipe)))
+    wanted = as_written(recipe)
     if not path.exists():
         path.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
         return

@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import nn
 from nvlm.recipes.recipe import ImageStage, Recipe
 from nvlm.training import checkpointing
 from nvlm.training.freezing import freeze
+from nvlm.training.settings import as_written
 
 RECIPE, MODEL, LANGUAGE, FEATURES = "recipe.json", "model", "language", "features"
 BAD_SAMPLES = "bad_samples"
@@ -45,7 +45,7 @@ class RunFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         path = self.path / RECIPE
-        wanted = json.loads(json.dumps(asdict(self.recipe)))
+        wanted = as_written(self.recipe)
         if path.exists():
             found = json.loads(path.read_text(encoding="utf-8"))
             free = {stage.name for stage in self.recipe.stages if not checkpointing.steps(self.stage(stage))}
